@@ -1,0 +1,45 @@
+"""`theorylab audit`: can the claims fail?"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from typing import Any
+
+import click
+
+from theorylab.cli.options import running_options
+
+
+@click.command("audit", short_help="Print the kill matrix.")
+@click.argument("plugin")
+@click.option("--seeds", type=click.IntRange(min=1), default=12, show_default=True, help="Seeds per mutant.")
+@click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@running_options
+def audit_command(plugin: str, seeds: int, style: str, **options: Any) -> int:
+    """Run every broken variant (mutant) of PLUGIN in the algorithm's place: each must be refuted, by the claims that say so.
+
+    Exits with 1 when a mutant survives or a claim refutes none, unless the plugin states the reason.
+    """
+    from theorylab.registry import find
+    from theorylab.report.console import command_line, console, print_audit, wants_progress
+    from theorylab.report.json_report import audit_document, to_text
+    from theorylab.run.audit import audit
+    from theorylab.run.records import Request
+
+    started = time.monotonic()
+    err = console(sys.stderr)
+    request = Request(locator=find(plugin), seeds=seeds, **options)
+    if wants_progress():
+        with err.status("auditing") as status:
+            result = audit(request, lambda mutant: status.update(f"auditing: {mutant}"))
+    else:
+        result = audit(request)
+    result = dataclasses.replace(result, seconds=time.monotonic() - started)
+    code = 0 if result.is_clean else 1
+    if style == "json":
+        print(to_text(audit_document(result, command_line(), code)))
+    else:
+        print_audit(result, console())
+    return code

@@ -1,0 +1,90 @@
+"""`theorylab check`: the main job."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+
+from theorylab.cli.options import SeedCount, probability, running_options
+
+COUNTEREXAMPLES = Path(".theorylab") / "counterexamples"
+
+
+@click.command("check", short_help="Check what a plugin's theorems say.")
+@click.argument("plugin")
+@click.option("--seeds", type=SeedCount(), default=100, show_default=True, help="Budget of seeds, or as many as the claims need.")
+@click.option("--instance", metavar="FILE|NAME", help="Check one instance: a file of yours, or a named one.")
+@click.option("--confidence", type=float, default=0.99, show_default=True, callback=probability,
+              help="What SUPPORTED asks for, per instance.")  # fmt: skip
+@click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("--strict", is_flag=True, help="Exit with 4 if a claim is inconclusive or vacuous.")
+@click.option("-v", "--verbose", is_flag=True, help="Say of every claim what it states and what was found.")
+@running_options
+def check_command(plugin: str, seeds: int | str, instance: str | None, style: str, strict: bool, verbose: bool, **options: Any) -> int:
+    """Check the claims of PLUGIN (a name, or a file my_plugin.py) on its named instances and on drawn ones.
+
+    \b
+    SUPPORTED     held on every instance tested, at the stated confidence
+    CONSISTENT    not refuted, and within 10 % of the bound
+    REFUTED       a violation was confirmed; the counterexample is saved
+    INCONCLUSIVE  too few seeds, or too close to rounding; says what would decide
+    VACUOUS       the bound allows everything at this scale; says from where it does not
+    """
+    from theorylab.cli.progress import ConsoleWatcher
+    from theorylab.errors import UsageError
+    from theorylab.registry import find
+    from theorylab.report.console import command_line, console, print_report, wants_progress
+    from theorylab.report.json_report import report_document, to_text
+    from theorylab.run.check import Watcher, check
+    from theorylab.run.records import Request
+
+    if options["timeout_s"] is not None and not options["workers"]:
+        raise UsageError("--timeout needs --workers: nothing can interrupt a kernel from inside its own process.")
+    request = Request(locator=find(plugin), seeds=None if seeds == "auto" else int(seeds), instance=instance, **options)
+    watcher = ConsoleWatcher(console(sys.stderr), wants_progress()) if style == "table" or wants_progress() else None
+    with watcher or nullcontext():
+        report = check(request, command_line(), watcher or Watcher())
+    report = save_counterexamples(report)
+    status = exit_status(report, strict)
+    if style == "json":
+        print(to_text(report_document(report, status)))
+    else:
+        print_report(report, console(), verbose=verbose)
+    return status
+
+
+def save_counterexamples(report: Any) -> Any:
+    """Write the instance of every unexpected refutation to a file, and note the file in the report."""
+    import dataclasses
+
+    from theorylab.problems.record import Instance, save_instance
+
+    verdicts = []
+    for verdict in report.verdicts:
+        example = verdict.counterexample
+        if example is not None and not verdict.as_expected and isinstance(example.instance, Instance):
+            path = COUNTEREXAMPLES / f"{report.plan.plugin}-{verdict.claim}-{example.digest[:8]}.json"
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                save_instance(example.instance, path)
+                verdict = dataclasses.replace(verdict, counterexample=dataclasses.replace(example, file=path))
+            except OSError as error:
+                print(f"Warning: the counterexample could not be saved: {error}.", file=sys.stderr)
+        verdicts.append(verdict)
+    return dataclasses.replace(report, verdicts=tuple(verdicts))
+
+
+def exit_status(report: Any, strict: bool) -> int:
+    """0, 1, 3, 4 or 130 as the package's documentation says."""
+    statuses = {verdict.status for verdict in report.verdicts}
+    if report.interrupted:
+        return report.interrupted if isinstance(report.interrupted, int) and report.interrupted > 1 else 130
+    if "ERROR" in statuses:
+        return 3
+    if not all(verdict.as_expected for verdict in report.verdicts):
+        return 1
+    return 4 if strict and statuses & {"INCONCLUSIVE", "VACUOUS"} else 0

@@ -1,0 +1,72 @@
+"""Options that several commands share, validated as they are read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class SeedCount(click.ParamType):
+    """A whole number >= 1, or `auto`."""
+
+    name = "N|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "auto" or isinstance(value, int):
+            return value
+        try:
+            count = int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a whole number nor 'auto'.", param, ctx)
+        if count < 1:
+            self.fail(f"{count} seeds: at least 1 is needed.", param, ctx)
+        return count
+
+
+class Setting(click.ParamType):
+    """NAME=VALUE."""
+
+    name = "NAME=VALUE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        key, sign, text = value.partition("=")
+        if not (key and sign and text):
+            self.fail(f"{value!r}: write NAME=VALUE, as in --set steps=1000.", param, ctx)
+        return key.replace("-", "_"), text
+
+
+def probability(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    """An option that must lie strictly between 0 and 1."""
+    if not (math.isfinite(value) and 0.0 < value < 1.0):
+        raise click.BadParameter(f"{value} must lie strictly between 0 and 1.", ctx, param)
+    return value
+
+
+def running_options(function: F) -> F:
+    """What every command that runs trials takes."""
+    for option in reversed(
+        [
+            click.option("--instances", type=click.IntRange(min=0), help="How many instances to draw besides the named ones."),
+            click.option("--claim", "claims", multiple=True, metavar="NAME", help="Only this claim; may be repeated."),
+            click.option("--alpha", type=float, default=1e-6, show_default=True, callback=probability,
+                         help="False-alarm probability of the whole run: guards REFUTED."),
+            click.option("--seed", "root_seed", type=click.IntRange(min=0), default=0, show_default=True,
+                         help="Root of all random streams."),
+            click.option("--workers", type=click.IntRange(min=0, max=1024), default=0, show_default=True,
+                         help="Worker processes; 0 uses the threads of this one. Never changes a result."),
+            click.option("--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+                         help="Per run; needs --workers."),
+            click.option("--set", "settings", multiple=True, type=Setting(),
+                         help="A parameter of the run (steps=1000), or a number of the instance in --instance (tau=0.05)."),
+            click.option("--chunk", type=click.IntRange(min=1), hidden=True, help="Runs per block."),
+        ]
+    ):  # fmt: skip
+        function = option(function)
+    return function

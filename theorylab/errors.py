@@ -1,0 +1,35 @@
+"""What can go wrong that is not a defect of theorylab: each message names the thing, its value and the fix."""
+
+from __future__ import annotations
+
+
+class TheorylabError(Exception):
+    """Shown to the user as one message, without a traceback."""
+
+    exit_status = 2
+
+
+class UsageError(TheorylabError):
+    """A wrong command line: nothing was run."""
+
+
+class InstanceError(TheorylabError):
+    """An instance, or a file that should hold one, breaks the rules of its problem."""
+
+
+class PluginError(TheorylabError):
+    """A plugin cannot be found, cannot be imported or breaks the contract."""
+
+    exit_status = 3
+
+
+class UnknownPluginError(PluginError):
+    """No plugin of that name: the user's mistake, not the plugin's."""
+
+    exit_status = 2
+
+
+class SolverError(TheorylabError):
+    """A solver stopped without the certificate that it owes."""
+
+    exit_status = 3

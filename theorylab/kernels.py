@@ -1,0 +1,134 @@
+"""`@kernel`: Numba compilation that releases the GIL and keeps machine code on disk under a name that cannot lie.
+
+Numba's own cache looks at one file only: after an edit of a helper in another file it runs yesterday's code. Here the cache
+folder is named by the digest of every source that takes part (the kernel's file, the files of all kernels and constants it
+refers to, and the versions of Python, numpy and numba), and a cache that cannot be read or written costs a compilation, never the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core import config
+from numba.core.caching import FunctionCache
+from numba.core.dispatcher import Dispatcher
+
+_LOCK = threading.Lock()
+
+
+def cache_root() -> Path | None:
+    """Where compiled kernels live, or None when caching is off (THEORYLAB_CACHE=off)."""
+    chosen = os.environ.get("THEORYLAB_CACHE", "")
+    if chosen.lower() in {"off", "0", "none"}:
+        return None
+    if chosen:
+        return Path(chosen) / "kernels"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("theorylab") / "kernels"
+
+
+def participating_digest(function: Callable[..., Any]) -> str:
+    """Digest of all that the machine code of `function` depends on."""
+    files: set[str] = set()
+    constants: set[str] = set()
+    seen: set[int] = set()
+    todo = [function]
+    while todo:
+        f = todo.pop()
+        if id(f) in seen:
+            continue
+        seen.add(id(f))
+        files.add(f.__code__.co_filename)
+        cells = [cell.cell_contents for cell in f.__closure__ or ()]
+        for value in [*(f.__globals__.get(name) for name in f.__code__.co_names), *cells]:
+            if isinstance(value, Dispatcher):
+                todo.append(value.py_func)
+            elif isinstance(value, (bool, int, float, complex, str, tuple, np.ndarray, np.generic)):
+                constants.add(f"{f.__qualname__}:{value!r}")
+    state = hashlib.sha256(f"{sys.version}|{np.__version__}|{numba.__version__}|{platform.machine()}".encode())
+    for name in sorted(files):
+        path = Path(name)
+        state.update(path.read_bytes() if path.is_file() else name.encode())
+    for constant in sorted(constants):
+        state.update(constant.encode())
+    return state.hexdigest()[:24]
+
+
+class _DigestCache:
+    """Stands in for Numba's cache object: finds the folder at the first compilation, when all names are defined."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._cache: FunctionCache | None = None
+        self._tried = False
+
+    def _open(self) -> FunctionCache | None:
+        if not self._tried:
+            self._tried = True
+            root = cache_root()
+            if root is not None:
+                with _LOCK:
+                    before = config.CACHE_DIR
+                    try:
+                        folder = root / participating_digest(self._function)
+                        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                        config.CACHE_DIR = str(folder)
+                        self._cache = FunctionCache(self._function)
+                    except Exception:  # a cache that cannot be made is no cache
+                        self._cache = None
+                    finally:
+                        config.CACHE_DIR = before
+        return self._cache
+
+    @property
+    def cache_path(self) -> str | None:
+        cache = self._open()
+        return cache.cache_path if cache is not None else None
+
+    def enable(self) -> None:
+        """Part of Numba's interface; the digest decides."""
+
+    def disable(self) -> None:
+        """Part of Numba's interface; the digest decides."""
+
+    def flush(self) -> None:
+        if (cache := self._open()) is not None:
+            cache.flush()
+
+    def load_overload(self, signature: Any, target_context: Any) -> Any:
+        cache = self._open()
+        if cache is None:
+            return None
+        try:
+            return cache.load_overload(signature, target_context)
+        except Exception:  # damaged file: compile anew and write over it
+            try:
+                cache.flush()
+            except OSError:
+                self._cache = None
+            return None
+
+    def save_overload(self, signature: Any, data: Any) -> None:
+        if (cache := self._open()) is not None:
+            try:
+                cache.save_overload(signature, data)
+            except Exception:  # full disk, read-only folder: the compiled code in memory is good
+                self._cache = None
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile `function` with Numba: nopython, GIL released, strict floating point, cached by digest."""
+    dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
+    if isinstance(dispatcher, Dispatcher):  # a plain function when NUMBA_DISABLE_JIT is set
+        dispatcher._cache = _DigestCache(function)
+    return dispatcher

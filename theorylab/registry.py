@@ -1,0 +1,104 @@
+"""The one door for plugins: find them, import the one that is named, in isolation, and say what is wrong with the others."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import sys
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+
+from theorylab.errors import PluginError, UnknownPluginError, UsageError
+from theorylab.plugin import Plugin
+
+GROUP = "theorylab.plugins"
+
+
+@dataclass(frozen=True)
+class Locator:
+    """Where a plugin is: an installed entry point (`module:object`) or a Python file."""
+
+    name: str
+    value: str
+    origin: str  # distribution and version, or "file"
+
+    @property
+    def is_file(self) -> bool:
+        return self.origin == "file"
+
+
+def installed() -> list[Locator]:
+    """Every plugin that an installed distribution offers, by name; nothing is imported."""
+    found = []
+    for entry in entry_points(group=GROUP):
+        origin = f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else "unknown distribution"
+        found.append(Locator(entry.name, entry.value, origin))
+    return sorted(set(found), key=lambda locator: (locator.name, locator.origin))
+
+
+def find(name: str) -> Locator:
+    """The plugin called `name`, or the file of that path. Raises UnknownPluginError with the nearest name."""
+    if name.endswith(".py") or "/" in name or "\\" in name:
+        path = Path(name)
+        if not path.is_file():
+            raise UsageError(f"{name}: no such file. A plugin file ends in .py.")
+        return Locator(path.stem, str(path.resolve()), "file")
+    everything = installed()
+    matches = [locator for locator in everything if locator.name == name]
+    if len(matches) > 1:
+        owners = " and ".join(locator.origin for locator in matches)
+        raise PluginError(f"Two distributions offer a plugin {name!r}: {owners}. Uninstall one of them.")
+    if matches:
+        return matches[0]
+    names = sorted({locator.name for locator in everything})
+    close = difflib.get_close_matches(name, names, 1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise UnknownPluginError(f"No plugin {name!r}.{hint} Installed: {', '.join(names) or 'none'}.")
+
+
+def load(locator: Locator) -> Plugin:
+    """Import a plugin and see that it is whole. Raises PluginError that names the fault and its place."""
+    try:
+        plugin = _from_file(Path(locator.value)) if locator.is_file else _from_entry_point(locator)
+        plugin.claims  # noqa: B018 - imports the rooms and validates the whole
+    except PluginError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"Plugin {locator.name!r} ({locator.origin}) cannot be imported: {_last_line(error)}."
+        ) from error
+    return plugin
+
+
+def _last_line(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else ""
+    return f"{type(error).__name__}: {error}{place}"
+
+
+def _from_entry_point(locator: Locator) -> Plugin:
+    module_name, _, attribute = locator.value.partition(":")
+    plugin = getattr(importlib.import_module(module_name), attribute or "plugin")
+    if not isinstance(plugin, Plugin):
+        raise PluginError(f"Plugin {locator.name!r}: {locator.value} is a {type(plugin).__name__}, not a theorylab.Plugin.")
+    if plugin.name != locator.name:
+        raise PluginError(f"The entry point is called {locator.name!r}, its plugin {plugin.name!r}. Make them agree.")
+    return plugin
+
+
+def _from_file(path: Path) -> Plugin:
+    name = f"theorylab_file_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise PluginError(f"{path} is no Python file.")
+    module: ModuleType = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    plugins = [value for value in vars(module).values() if isinstance(value, Plugin)]
+    if len(plugins) != 1:
+        raise PluginError(f"{path} defines {len(plugins)} plugins, expected one `plugin = Plugin(...)`.")
+    return plugins[0]

@@ -1,0 +1,1 @@
+"""Reports: the same verdicts for people and for machines. Nothing is computed here."""

@@ -1,0 +1,119 @@
+"""The JSON report, schema 1: one document, additive changes only (`report.schema.json` describes it)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from typing import Any
+
+from theorylab.run.audit import Audit
+from theorylab.run.records import STATUSES, Report, Verdict
+
+
+def _number(x: float | None) -> float | None:
+    """JSON has no infinity and no NaN."""
+    return None if x is None or not math.isfinite(x) else x
+
+
+def claim_row(report: Report, verdict: Verdict) -> dict[str, Any]:
+    """One claim of the report."""
+    claim, evidence, example = report.claims[verdict.claim], verdict.evidence, verdict.counterexample
+    return {
+        "name": claim.name,
+        "statement": claim.statement,
+        "source": claim.source,
+        "provenance": claim.provenance,
+        "mode": claim.mode.label,
+        "bound": claim.bound.latex(),
+        "expected": claim.expected,
+        "verdict": verdict.status,
+        "as_expected": verdict.as_expected,
+        "tightness": _number(evidence.tightness),
+        "instances": evidence.instances,
+        "vacuous_instances": evidence.vacuous_instances,
+        "trials": evidence.trials,
+        "entries": evidence.entries,
+        "ties": evidence.ties,
+        "statistic": _number(evidence.statistic),
+        "bound_value": _number(evidence.bound),
+        "margin": _number(evidence.margin),
+        "log_e": _number(evidence.log_e),
+        "error_probability": _number(evidence.error_probability),
+        "violating_share": _number(evidence.violating_share),
+        "seeds_needed": evidence.seeds_needed,
+        "informative_from": _number(evidence.informative_from),
+        "reason": verdict.reason,
+        "counterexample": None
+        if example is None
+        else {
+            "instance": example.label,
+            "digest": example.digest,
+            "seed": example.seed,
+            "entry": example.index,
+            "measured": _number(example.measured),
+            "bound": _number(example.bound),
+            "basis": example.basis,
+            "file": str(example.file) if example.file else None,
+        },
+    }
+
+
+def summary(verdicts: tuple[Verdict, ...]) -> dict[str, int]:
+    """Claims by verdict."""
+    counts = Counter(verdict.status for verdict in verdicts)
+    return {status: counts.get(status, 0) for status in STATUSES}
+
+
+def report_document(report: Report, exit_status: int) -> dict[str, Any]:
+    """The whole report as plain data."""
+    return {
+        "schema": 1,
+        "command": report.command,
+        "alpha": report.plan.alpha,
+        "confidence": report.plan.confidence,
+        "seed": report.plan.root_seed,
+        "versions": dict(report.versions),
+        "interrupted": report.interrupted,
+        "plugins": [
+            {
+                "name": report.plan.plugin,
+                "title": report.plugin_title,
+                "source": report.plugin_source,
+                "parameters": dict(report.plan.parameters),
+                "plan": list(report.plan.remarks),
+                "claims": [claim_row(report, verdict) for verdict in report.verdicts],
+                "answers": [
+                    {"title": a.title, "columns": list(a.columns), "rows": [list(row) for row in a.rows], "remark": a.remark}
+                    for a in report.answers
+                ],
+            }
+        ],
+        "summary": summary(report.verdicts),
+        "exit_status": exit_status,
+    }
+
+
+def audit_document(result: Audit, command: str, exit_status: int) -> dict[str, Any]:
+    """The kill matrix as plain data."""
+    return {
+        "schema": 1,
+        "command": command,
+        "plugins": [
+            {
+                "name": result.plugin,
+                "matrix": {claim: dict(row) for claim, row in result.matrix.items()},
+                "survivors": list(result.survivors),
+                "toothless": list(result.toothless),
+                "missed": [list(pair) for pair in result.missed],
+                "false_alarms": list(result.false_alarms),
+                "excused": dict(result.excused),
+            }
+        ],
+        "exit_status": exit_status,
+    }
+
+
+def to_text(document: dict[str, Any]) -> str:
+    """One valid JSON document."""
+    return json.dumps(document, indent=2, allow_nan=False)

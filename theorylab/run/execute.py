@@ -1,0 +1,122 @@
+"""Run the blocks of a plan: in threads of this process, or in worker processes that may die without taking the run along."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import Any
+
+from theorylab.plugin import Plugin
+from theorylab.registry import Locator
+from theorylab.run.records import Job, Plan, TrialResult
+from theorylab.run.worker import Work, run_block, run_block_in_worker, start_worker
+
+Progress = Callable[[int], None]
+
+
+class Interrupted(Exception):
+    """Ctrl-C or SIGTERM arrived; `results` were finished by then."""
+
+    def __init__(self, results: list[TrialResult]) -> None:
+        super().__init__("interrupted")
+        self.results = results
+
+
+def execute(
+    plugin: Plugin,
+    locator: Locator,
+    plan: Plan,
+    blocks: Sequence[Job],
+    work: Work,
+    *,
+    workers: int = 0,
+    timeout_s: float | None = None,
+    progress: Progress = lambda done: None,
+) -> list[TrialResult]:
+    """Results in the order of the plan, whatever the order of completion. `progress` is told how many trials are done.
+
+    workers    0: threads of this process; n: so many processes
+    timeout_s  per trial; needs processes, since nothing interrupts a kernel from inside
+    """
+    done: list[TrialResult] = []
+    source = _processes(locator, plan, blocks, work, workers, timeout_s) if workers else _threads(plugin, plan, blocks, work)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # a plugin that prints must not spoil the result
+            for results in source:
+                done += results
+                progress(len(done))
+    except KeyboardInterrupt:
+        raise Interrupted(_sorted(done)) from None
+    return _sorted(done)
+
+
+def _sorted(results: list[TrialResult]) -> list[TrialResult]:
+    return sorted(results, key=lambda result: (result.subject, result.seed))
+
+
+def _threads(plugin: Plugin, plan: Plan, blocks: Sequence[Job], work: Work) -> Iterator[list[TrialResult]]:
+    pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1)
+    try:
+        futures = [pool.submit(run_block, plugin, work, plan.subjects[job.subject], job) for job in blocks]
+        for future in as_completed(futures):
+            yield future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _processes(
+    locator: Locator, plan: Plan, blocks: Sequence[Job], work: Work, workers: int, timeout_s: float | None
+) -> Iterator[list[TrialResult]]:
+    from multiprocessing import get_context
+
+    from pebble import ProcessPool
+
+    pool = ProcessPool(max_workers=workers, context=get_context("spawn"), initializer=start_worker)
+    # The first block of a worker also pays for imports and compilation.
+    grace_s = 60.0
+
+    def schedule(job: Job) -> Any:
+        limit = None if timeout_s is None else grace_s + timeout_s * len(job.seeds)
+        return pool.schedule(run_block_in_worker, args=[locator, work, plan.subjects[job.subject], job], timeout=limit)
+
+    try:
+        pending = {schedule(job): job for job in blocks}
+        while pending:
+            future = next(as_completed(pending))
+            job = pending.pop(future)
+            problem = _failure(future, timeout_s)
+            if problem is None:
+                yield future.result()
+            elif len(job.seeds) == 1:
+                yield [TrialResult(job.subject, job.seeds[0], problem=problem)]
+            else:  # halve the block until the guilty seed is alone
+                middle = len(job.seeds) // 2
+                for half in (job.seeds[:middle], job.seeds[middle:]):
+                    smaller = Job(job.subject, half)
+                    pending[schedule(smaller)] = smaller
+        pool.close()
+    except BaseException:
+        pool.stop()
+        raise
+    finally:
+        pool.join(timeout=5)
+
+
+def _failure(future: Any, timeout_s: float | None) -> str | None:
+    """Why a block gave no results, or None if it did."""
+    from pebble import ProcessExpired
+
+    try:
+        future.result()
+    except ProcessExpired as death:
+        code = death.exitcode
+        return f"the worker process was killed (signal {-code})" if code < 0 else f"the worker process exited with status {code}"
+    except (TimeoutError, FutureTimeout):
+        return f"timed out: no result within {timeout_s:g} s"
+    except CancelledError:
+        return "cancelled"
+    return None

@@ -1,0 +1,203 @@
+"""The plan: which instances, which seeds, which claims, and what that budget can decide. Pure but for reading a named file."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from theorylab.claim import AtRate, Claim, OnAverage, WithProbability
+from theorylab.errors import InstanceError, PluginError, UsageError
+from theorylab.plugin import Plugin
+from theorylab.problems.record import Instance, load_instance
+from theorylab.run.records import Job, Plan, Request, Subject
+from theorylab.run.streams import instance_stream
+from theorylab.statistics import binomial
+from theorylab.statistics.many import refutation_threshold, violating_share
+
+#: Seeds per claim decision: the tests are looked at after every batch of this size, in index order.
+BATCH = 32
+
+#: What `--seeds auto` stops at for claims on means, whose need depends on an unknown spread.
+AUTO_LIMIT = 10_000
+
+#: Drawn instances besides the named ones for an algorithm with random runs, unless --instances says otherwise.
+DRAWN_BY_DEFAULT = 3
+
+
+def make_plan(request: Request, plugin: Plugin) -> Plan:
+    """The plan of a request. Raises UsageError or InstanceError before anything is run."""
+    claims = select_claims(plugin, request.claims)
+    parameters, fields = split_settings(plugin, request.settings)
+    seeds = request.seeds if request.seeds is not None else auto_seeds(claims, request.confidence)
+    subjects = _subjects(request, plugin, seeds, fields)
+    registered = sum(claim.is_statistical for claim in plugin.claims.values())
+    plan = Plan(
+        plugin=plugin.name,
+        subjects=subjects,
+        claims=tuple(claim.name for claim in claims),
+        parameters=parameters,
+        registered=registered,
+        root_seed=request.root_seed,
+        alpha=request.alpha,
+        confidence=request.confidence,
+        remarks=(),
+    )
+    return dataclasses.replace(plan, remarks=tuple(what_it_decides(plan, plugin, seeds)))
+
+
+def select_claims(plugin: Plugin, names: Sequence[str]) -> list[Claim]:
+    """The claims of these names, all of them for none. An unknown name suggests the nearest."""
+    if not names:
+        return list(plugin.claims.values())
+    chosen = []
+    for name in names:
+        if name not in plugin.claims:
+            close = difflib.get_close_matches(name, plugin.claims, 1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise UsageError(f"{plugin.name} has no claim {name!r}.{hint} `theorylab show {plugin.name}` lists them.")
+        chosen.append(plugin.claims[name])
+    return chosen
+
+
+def split_settings(plugin: Plugin, settings: Sequence[tuple[str, str]]) -> tuple[dict[str, Any], dict[str, float]]:
+    """Parameters of the run, and the other names (fields of the user's instance), from NAME=VALUE pairs."""
+    parameters, fields = dict(plugin.algorithm.parameters), {}
+    for name, text in settings:
+        try:
+            value = float(text)
+        except ValueError:
+            raise UsageError(f"--set {name}={text}: the value must be a number.") from None
+        if not math.isfinite(value):
+            raise UsageError(f"--set {name}={text}: the value must be finite.")
+        if name not in parameters:
+            fields[name] = value
+            continue
+        if isinstance(parameters[name], int):
+            if value != int(value) or value < 1:
+                raise UsageError(f"--set {name}={text}: {name} counts something, give a whole number >= 1.")
+            value = int(value)
+        parameters[name] = value
+    return parameters, fields
+
+
+def auto_seeds(claims: Sequence[Claim], confidence: float) -> int:
+    """Seeds that the claims need: clean runs for high-probability claims, a limit for means (they stop when decided)."""
+    need = 100
+    for claim in claims:
+        if isinstance(claim.mode, WithProbability):
+            need = max(need, binomial.clean_runs_anytime(1.0 - claim.mode.probability, 1.0 - confidence))
+        elif claim.is_statistical:
+            need = max(need, AUTO_LIMIT)
+    return need
+
+
+def _subjects(request: Request, plugin: Plugin, seeds: int, fields: dict[str, float]) -> tuple[Subject, ...]:
+    own = plugin.algorithm.draws_instance
+    if request.instance is not None:
+        subject = _named(request.instance, plugin, fields)
+        return (dataclasses.replace(subject, seeds=(0,) if own else tuple(range(seeds))),)
+    if fields:
+        raise UsageError(f"--set {next(iter(fields))}: no such parameter. Parameters: {', '.join(plugin.algorithm.parameters)}.")
+    per_subject = (0,) if own else tuple(range(seeds))
+    subjects = [Subject(name, "reference", instance, per_subject) for name, instance in plugin.references.items()]
+    count = request.instances if request.instances is not None else seeds if own else DRAWN_BY_DEFAULT
+    for i, instance in enumerate(draw_instances(plugin, request.root_seed, count)):
+        subjects.append(Subject(f"drawn-{i}", "drawn", instance, (i,) if own else per_subject))
+    if not subjects:
+        raise UsageError("--instances 0 leaves nothing to check: the plugin has no named instances.")
+    return tuple(subjects)
+
+
+def draw_instances(plugin: Plugin, root_seed: int, count: int) -> list[Any]:
+    """`count` instances from the declared distribution, or from the strategy if there is none."""
+    if plugin.draw is not None:
+        return [plugin.draw(instance_stream(root_seed, plugin.name, i)) for i in range(count)]
+    if plugin.strategy is None or count == 0:
+        return []
+    from theorylab.run.examples import examples
+
+    return examples(plugin.strategy(), count, root_seed)
+
+
+def _named(text: str, plugin: Plugin, fields: dict[str, float]) -> Subject:
+    if text in plugin.references:
+        subject = Subject(text, "reference", plugin.references[text])
+    else:
+        path = Path(text)
+        if not path.exists() and "." not in path.name and "/" not in text:
+            close = difflib.get_close_matches(text, plugin.references, 1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise InstanceError(f"{text}: neither a file nor a named instance of {plugin.name}.{hint}")
+        subject = Subject(path.name, "file", _read(path, plugin))
+    if fields:
+        try:
+            subject = dataclasses.replace(subject, instance=subject.instance.replace(**fields))
+        except TypeError:
+            known = [f.name for f in dataclasses.fields(subject.instance) if isinstance(getattr(subject.instance, f.name), float)]
+            names = ", ".join([*plugin.algorithm.parameters, *known])
+            raise UsageError(f"--set {next(iter(fields))}: no such parameter or number of the instance. Known: {names}.") from None
+    return subject
+
+
+def _read(path: Path, plugin: Plugin) -> Any:
+    if plugin.read is not None:
+        return plugin.read(path)
+    kinds: set[type] = {type(instance) for instance in plugin.references.values()}
+    if not kinds and plugin.draw is not None:
+        kinds = {type(plugin.draw(instance_stream(0, plugin.name, 0)))}
+    kind = next(iter(kinds), None)
+    if kind is None or not issubclass(kind, Instance):
+        raise PluginError(f"{plugin.name} reads no files: it has neither a @plugin.reader nor theorylab instances.")
+    return load_instance(kind, path)
+
+
+def jobs(plan: Plan, chunk: int | None, workers: int, seeds: range | None = None) -> list[Job]:
+    """Blocks of trials, in order; `seeds` restricts them to a batch. The size never changes a result."""
+    trials = sum(len([s for s in subject.seeds if seeds is None or s in seeds]) for subject in plan.subjects)
+    size = chunk if chunk is not None else max(1, min(BATCH, math.ceil(trials / (4 * max(workers, 1)))))
+    out = []
+    for i, subject in enumerate(plan.subjects):
+        wanted = [s for s in subject.seeds if seeds is None or s in seeds]
+        out += [Job(i, tuple(wanted[k : k + size])) for k in range(0, len(wanted), size)]
+    return out
+
+
+def what_it_decides(plan: Plan, plugin: Plugin, seeds: int) -> list[str]:
+    """Sentences for people: what this budget can and cannot decide."""
+    remarks = []
+    drawn = sum(subject.origin == "drawn" for subject in plan.subjects)
+    chosen = [plugin.claims[name] for name in plan.claims]
+    describe: Callable[[int, str], str] = lambda n, word: f"{n} {word}{'' if n == 1 else 's'}"  # noqa: E731
+    named = len(plan.subjects) - drawn
+    remarks.append(
+        f"{describe(len(chosen), 'claim')} on {describe(len(plan.subjects), 'instance')} "
+        f"({named} named, {drawn} drawn), {describe(plan.trials, 'run')}."
+    )
+    if any(claim.mode.is_pathwise for claim in chosen) and drawn and plugin.draw is not None:
+        share = violating_share(drawn, 1.0 - plan.confidence)
+        remarks.append(f"If all drawn instances are clean, at most {share:.2g} of the family violates ({plan.confidence:.0%} sure).")
+    for claim in chosen:
+        remarks += _budget(claim, plan, seeds)
+    return remarks
+
+
+def _budget(claim: Claim, plan: Plan, seeds: int) -> list[str]:
+    if isinstance(claim.mode, WithProbability):
+        delta = 1.0 - claim.mode.probability
+        need = binomial.clean_runs_anytime(delta, 1.0 - plan.confidence)
+        if seeds < need:
+            return [f"{claim.name} needs {need} clean runs per instance to be supported, {seeds} are planned."]
+        worst = next(
+            k for k in range(seeds + 2)
+            if k > seeds or binomial.log_e_above(k, seeds, delta) >= refutation_threshold(plan.alpha, plan.registered)
+        )  # fmt: skip
+        return [f"{claim.name}: {seeds} runs per instance refute it from {worst} failures on."]
+    if isinstance(claim.mode, OnAverage) or (isinstance(claim.mode, AtRate) and claim.bound.names):
+        threshold = refutation_threshold(plan.alpha, plan.registered)
+        factor = (math.exp(threshold / seeds) - 1.0) / 0.99
+        return [f"{claim.name}: {seeds} seeds per instance can refute a mean at least {1 + factor:.3g} times the bound, never less."]
+    return []

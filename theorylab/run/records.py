@@ -1,0 +1,197 @@
+"""The frozen records that pass between stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from theorylab.registry import Locator
+
+Status = Literal["SUPPORTED", "CONSISTENT", "REFUTED", "INCONCLUSIVE", "VACUOUS", "ERROR"]
+STATUSES: tuple[Status, ...] = ("SUPPORTED", "CONSISTENT", "REFUTED", "INCONCLUSIVE", "VACUOUS", "ERROR")
+
+#: Decided at verdicts.py; from worst to best, for the meet over instances (VACUOUS instances drop out).
+ORDER: tuple[Status, ...] = ("ERROR", "REFUTED", "INCONCLUSIVE", "CONSISTENT", "SUPPORTED")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for. seeds None: as many as the claims need; instances None: the plugin's habit."""
+
+    locator: Locator
+    seeds: int | None = 100
+    instances: int | None = None
+    claims: tuple[str, ...] = ()
+    instance: str | None = None  # a file, or the name of a reference instance
+    root_seed: int = 0
+    alpha: float = 1e-6
+    confidence: float = 0.99
+    workers: int = 0  # 0: threads of this process
+    chunk: int | None = None  # trials per block; never changes a result
+    timeout_s: float | None = None
+    settings: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An instance under test, and how it came to be."""
+
+    label: str
+    origin: Literal["reference", "drawn", "file"]
+    instance: Any = field(repr=False)
+    seeds: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Job:
+    """A block of trials of one subject."""
+
+    subject: int
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that will be run, and what it can decide."""
+
+    plugin: str
+    subjects: tuple[Subject, ...]
+    claims: tuple[str, ...]
+    parameters: Mapping[str, Any]
+    registered: int  # statistical claims of the plugin: they share alpha, whichever are selected
+    root_seed: int
+    alpha: float
+    confidence: float
+    remarks: tuple[str, ...]
+
+    @property
+    def trials(self) -> int:
+        return sum(len(subject.seeds) for subject in self.subjects)
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """An entry that seems to violate a pathwise claim by more than its rounding error."""
+
+    index: int
+    measured: float
+    bound: float
+    slack: float
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one trial says of one claim: enough for a verdict, without the plugin.
+
+    entries, vacuous, ties   counts over checkpoints
+    suspects                 the first and the worst entry beyond the slack, none if the claim held
+    tightness                largest measured / bound (bound / measured for lower bounds) over entries that say something
+    values, bounds, lows, highs  per checkpoint, for statistical claims; grid: where along a rate's axis they are
+    informative_from         where along the growing quantity the bound starts to say something, if it was vacuous anywhere
+    problem                  why this trial is an error instead of data
+    """
+
+    applies: bool = True
+    entries: int = 0
+    vacuous: int = 0
+    ties: int = 0
+    suspects: tuple[Suspect, ...] = ()
+    tightness: float | None = None
+    tightest: Suspect | None = None
+    values: tuple[float, ...] = ()
+    bounds: tuple[float, ...] = ()
+    lows: tuple[float, ...] = ()
+    highs: tuple[float, ...] = ()
+    failed: bool = False
+    tied: bool = False
+    grid: tuple[float, ...] = ()
+    informative_from: float | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """One seed on one subject: observations by claim, or what went wrong with the whole trial."""
+
+    subject: int
+    seed: int
+    observations: Mapping[str, Observation] = field(default_factory=dict)
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """A suspect decided: by replay in interval arithmetic, or at the stated rounding error where there is no replay."""
+
+    subject: int
+    seed: int
+    index: int
+    measured: float
+    bound: float
+    status: Literal["violated", "holds", "undecided"]
+    basis: str
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """Where a claim failed."""
+
+    label: str
+    digest: str
+    seed: int
+    index: int
+    measured: float
+    bound: float
+    basis: str
+    instance: Any = field(repr=False)
+    file: Path | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The numbers a verdict rests on. `error_probability` is that of the verdict being wrong on the instances tested."""
+
+    instances: int = 0
+    trials: int = 0
+    entries: int = 0
+    ties: int = 0
+    vacuous_instances: int = 0
+    tightness: float | None = None
+    statistic: float | None = None
+    bound: float | None = None
+    margin: float | None = None
+    log_e: float | None = None
+    error_probability: float | None = None
+    violating_share: float | None = None
+    seeds_needed: int | None = None
+    informative_from: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of a claim on the instances tested."""
+
+    claim: str
+    status: Status
+    as_expected: bool
+    reason: str
+    evidence: Evidence
+    counterexample: Counterexample | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """A finished check of one plugin."""
+
+    plan: Plan
+    plugin_title: str
+    plugin_source: str
+    claims: Mapping[str, Any]  # name -> Claim, for what the reports show of it
+    verdicts: tuple[Verdict, ...]
+    answers: tuple[Any, ...]
+    command: str
+    seconds: float
+    versions: Mapping[str, str]
+    interrupted: bool = False

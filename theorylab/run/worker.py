@@ -1,0 +1,120 @@
+"""A block of trials, wherever it runs: in a thread of this process or in a worker process."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from theorylab.plugin import Plugin
+from theorylab.registry import Locator, load
+from theorylab.run.observe import Names, observe
+from theorylab.run.records import Job, Observation, Subject, TrialResult
+from theorylab.run.streams import trial_stream
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every block needs to know. `mutant` names the broken variant that runs in the algorithm's place."""
+
+    claims: tuple[str, ...]
+    parameters: Mapping[str, Any]
+    root_seed: int
+    mutant: str | None = None
+
+
+def run_block(plugin: Plugin, work: Work, subject: Subject, job: Job) -> list[TrialResult]:
+    """Every trial of the block; a trial that raises becomes a problem, and the others go on."""
+    digest = subject.instance.digest() if hasattr(subject.instance, "digest") else repr(subject.instance)
+    applies = {name: claim_applies(plugin, name, subject) for name in work.claims}
+    algorithm = plugin.algorithm
+    function = algorithm.function if work.mutant is None else plugin.mutants[work.mutant].function
+    rngs = [trial_stream(work.root_seed, plugin.name, digest, seed) for seed in job.seeds]
+    if algorithm.batched:
+        return _batched(plugin, work, subject, job, function, rngs, applies)
+    return [
+        _trial(plugin, work, subject, job.subject, seed, lambda rng=rng: function(subject.instance, rng, **work.parameters), applies)
+        for seed, rng in zip(job.seeds, rngs, strict=True)
+    ]
+
+
+def claim_applies(plugin: Plugin, name: str, subject: Subject) -> bool:
+    """Whether the claim speaks of this instance: its assumptions hold, and it is one of those the claim is about."""
+    claim = plugin.claims[name]
+    if claim.only and not (subject.origin != "reference" or subject.label in claim.only):
+        return False
+    if claim.only and subject.origin == "drawn":
+        return False
+    return all(plugin.assumptions[assumption](subject.instance) for assumption in claim.assumes)
+
+
+def _trial(
+    plugin: Plugin, work: Work, subject: Subject, index: int, seed: int, measure: Callable[[], Any], applies: Mapping[str, bool]
+) -> TrialResult:
+    try:
+        measures = measure()
+    except Exception as error:  # the plugin's fault, whatever it is
+        return TrialResult(index, seed, problem=_describe(error))
+    return _observed(plugin, work, subject, index, seed, measures, applies)
+
+
+def _observed(
+    plugin: Plugin, work: Work, subject: Subject, index: int, seed: int, measures: Any, applies: Mapping[str, bool]
+) -> TrialResult:
+    if not isinstance(measures, Mapping):
+        return TrialResult(index, seed, problem=f"run returned a {type(measures).__name__}, not a dictionary of measures")
+    names = Names(plugin.instance_name, subject.instance, work.parameters, measures)
+    observations = {}
+    for name in work.claims:
+        try:
+            observations[name] = observe(plugin.claims[name], names) if applies[name] else Observation(applies=False)
+        except Exception as error:
+            observations[name] = Observation(problem=f"its bound raised {_describe(error)}")
+    return TrialResult(index, seed, observations)
+
+
+def _batched(
+    plugin: Plugin, work: Work, subject: Subject, job: Job, function: Callable[..., Any], rngs: Sequence[Any], applies: Any
+) -> list[TrialResult]:
+    try:
+        measures = function(subject.instance, rngs, **work.parameters)
+        rows = [{name: np.asarray(value)[k] for name, value in measures.items()} for k in range(len(rngs))]
+    except Exception as error:
+        return [TrialResult(job.subject, seed, problem=_describe(error)) for seed in job.seeds]
+    return [
+        _observed(plugin, work, subject, job.subject, seed, row, applies) for seed, row in zip(job.seeds, rows, strict=True)
+    ]
+
+
+def _describe(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" ({os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno})" if trace is not None else ""
+    return f"{type(error).__name__}: {error}{place}"
+
+
+# -- the process side ----------------------------------------------------------------------------------------------------
+
+_PLUGINS: dict[Locator, Plugin] = {}
+
+
+def start_worker() -> None:
+    """Set up a worker process: it dies with its parent, leaves Ctrl-C to it, and keeps its prints off the result stream."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.dup2(sys.stderr.fileno(), 1)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def run_block_in_worker(locator: Locator, work: Work, subject: Subject, job: Job) -> list[TrialResult]:
+    """`run_block` in another process, which imports the plugin once."""
+    if locator not in _PLUGINS:
+        _PLUGINS[locator] = load(locator)
+    return run_block(_PLUGINS[locator], work, subject, job)

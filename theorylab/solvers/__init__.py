@@ -1,0 +1,1 @@
+"""Solvers: Numba kernels behind functions that validate, allocate and certify."""

@@ -1,0 +1,85 @@
+"""Linear and convex programs through cvxpy, returned with primal, dual and residuals: oracles, never inside a loop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from theorylab.errors import SolverError
+from theorylab.problems.preference_game import PreferenceGame
+from theorylab.problems.record import Array
+
+
+@dataclass(frozen=True)
+class MatrixGameSolution:
+    """policy (n,) maximin policy; dual (n,) the opponent's; value of the game on P - 1/2 (0 for preferences); residual:
+    largest violation of the optimality conditions, in units of the largest |P - 1/2|."""
+
+    policy: Array
+    dual: Array
+    value: float
+    residual: float
+
+
+def minimax_winner(preference: Array) -> MatrixGameSolution:
+    """A policy that no action beats on average (von Neumann winner), by linear programming (HiGHS).
+
+    preference (n, n). Equilibria need not be unique: compare exploitabilities, not policies. The table is scaled by the largest
+    |P - 1/2|: unscaled, gaps of 1e-6 drown in the solver's tolerance.
+    Raises SolverError unless the status is optimal and the residual below 1e-7.
+    """
+    import cvxpy as cp
+
+    skew = np.asarray(preference, dtype=np.float64) - 0.5
+    scale = float(np.abs(skew).max())
+    n = skew.shape[0]
+    if scale == 0.0:
+        uniform = np.full(n, 1.0 / n)
+        return MatrixGameSolution(uniform, uniform, 0.0, 0.0)
+    policy, value = cp.Variable(n, nonneg=True), cp.Variable()
+    losing = (skew / scale) @ policy <= value
+    problem = cp.Problem(cp.Minimize(value), [losing, cp.sum(policy) == 1])
+    problem.solve(solver=cp.HIGHS)
+    if problem.status != cp.OPTIMAL:
+        raise SolverError(f"HiGHS stopped with status {problem.status!r} on a matrix game of {n} actions.")
+    p = np.maximum(policy.value, 0.0)
+    q = np.maximum(losing.dual_value, 0.0)
+    p, q = p / p.sum(), q / q.sum()
+    residual = float(max((skew @ p).max(), -(skew.T @ q).min()) / scale)
+    if residual > 1e-7:
+        raise SolverError(f"HiGHS left a residual of {residual:.3g} on a matrix game of {n} actions (asked 1e-7).")
+    return MatrixGameSolution(p, q, float(value.value) * scale, residual)
+
+
+@dataclass(frozen=True)
+class ConvexSolution:
+    """policy (X, n); value of the program (1/2 at the equilibrium); solver status."""
+
+    policy: Array
+    value: float
+
+
+def regularised_equilibrium_program(game: PreferenceGame) -> ConvexSolution:
+    """The regularised equilibrium as a convex program, independent of Newton's method; value error about 2e-9.
+
+    minimise over the simplex: tau KL(x, mu) + tau logsumexp(log mu + P x / tau); the optimum is 1/2.
+    """
+    import cvxpy as cp
+
+    assert game.log_reference is not None
+    assert game.prompt_weights is not None
+    policy, value = np.empty_like(game.log_reference), 0.0
+    for x, log_mu in enumerate(game.log_reference):
+        p = cp.Variable(log_mu.size, nonneg=True)
+        cost = game.tau * (cp.sum(-cp.entr(p)) - log_mu @ p) + game.tau * cp.log_sum_exp(
+            log_mu + game.preference[x] @ p / game.tau
+        )
+        problem = cp.Problem(cp.Minimize(cost), [cp.sum(p) == 1])
+        problem.solve(solver=cp.CLARABEL)
+        if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE) or not math.isfinite(problem.value):
+            raise SolverError(f"CLARABEL stopped with status {problem.status!r} on prompt {x}.")
+        policy[x] = p.value
+        value += game.prompt_weights[x] * problem.value
+    return ConvexSolution(policy, float(value))

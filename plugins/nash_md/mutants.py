@@ -58,7 +58,7 @@ _mutant(
 )  # fmt: skip
 _mutant(
     "plain-hedge", "No mixture anywhere.", Variant(base=POLICY, opponent=POLICY),
-    [STEP, "nash-md-last-iterate", "nash-md-constant-step"],
+    [STEP, "nash-md-last-iterate", "nash-md-constant-step", "last-iterate-exploitability"],
 )  # fmt: skip
 _mutant(
     "sign-flipped", "The preference table is transposed: losers are preferred.", Variant(table=_transposed),

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from theorylab.errors import InstanceError
-from theorylab.problems.record import Array, Instance
+from theorylab.problems.record import Array, Instance, float_array
 
 #: Largest |P[y, z] + P[z, y] - 1| accepted: tables printed with six digits. A defect of 1e-3 would already move the
 #: equilibrium by more than every tolerance, so rounder tables must be mended by their owner, who knows which side is right.
@@ -50,7 +50,7 @@ class PreferenceGame(Instance):
     prompts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        table = np.asarray(self.preference)
+        table = float_array(self.preference, "preference")
         if table.size > MAX_ENTRIES:
             raise InstanceError(f"preference has {table.size} entries, at most {MAX_ENTRIES} fit. Drop prompts or actions.")
         if table.ndim == 2:
@@ -65,7 +65,7 @@ class PreferenceGame(Instance):
         if self.log_reference is None:
             object.__setattr__(self, "log_reference", np.full((X, n), -math.log(n)))
         elif np.ndim(self.log_reference) == 1:
-            object.__setattr__(self, "log_reference", np.tile(np.asarray(self.log_reference), (X, 1)))
+            object.__setattr__(self, "log_reference", np.tile(float_array(self.log_reference, "log_reference"), (X, 1)))
         self._normalised("log_reference", self.frozen_array("log_reference", (X, n)))
         if self.prompt_weights is None:
             object.__setattr__(self, "prompt_weights", np.full(X, 1.0 / X))
@@ -146,7 +146,7 @@ class PreferenceGame(Instance):
 
 def from_reference(preference: Any, reference: Any, tau: float, **labels: Any) -> PreferenceGame:
     """A game whose reference policy is given as probabilities (n,) or (X, n), all positive."""
-    mu = np.asarray(reference, dtype=np.float64)
+    mu = float_array(reference, "reference")
     if not (mu > 0.0).all():
         index = tuple(map(int, np.argwhere(~(mu > 0.0))[0]))
         raise InstanceError(

@@ -69,14 +69,18 @@ class Instance:
 
 def float_array(value: Any, name: str) -> Array:
     """A float64 copy of nested numbers. Raises InstanceError naming the first entry that is no number."""
+    # numpy would read None as NaN and "0.5" as a number: nested lists are looked through first.
+    if not isinstance(value, np.ndarray) and (culprit := _first_non_number(value, name)):
+        raise InstanceError(culprit)
     try:
         return np.array(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        culprit = _first_non_number(value, name)
-        raise InstanceError(culprit or f"{name} is not a rectangular array of numbers: {error}") from None
+        raise InstanceError(f"{name} is not a rectangular array of numbers: {error}.") from None
 
 
 def _first_non_number(value: Any, name: str) -> str | None:
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
+        return None
     if isinstance(value, (list, tuple, np.ndarray)):
         for i, entry in enumerate(value):
             if culprit := _first_non_number(entry, f"{name}[{i}]"):

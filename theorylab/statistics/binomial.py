@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import betainc, betaincc, betainccinv, betaincinv, betaln
+
+# scipy.special is imported where it is used: it costs a third of a second, and pathwise claims never need it.
 
 
 def check_counts(k: int, n: int, delta: float | None = None) -> None:
@@ -21,6 +22,8 @@ def check_counts(k: int, n: int, delta: float | None = None) -> None:
 
 
 def _log_mixture(k: int, n: int, delta: float, above: bool, prior: tuple[float, float] | None) -> float:
+    from scipy.special import betainc, betaincc, betaln
+
     check_counts(k, n, delta)
     a, b = prior if prior is not None else (1.0, 1.0 / delta - 1.0)
     tail = betaincc if above else betainc
@@ -43,12 +46,16 @@ def log_e_below(k: int, n: int, delta: float, *, prior: tuple[float, float] | No
 
 def exact_p(k: int, n: int, delta: float) -> float:
     """P(Binomial(n, delta) >= k): the exact p-value for a sample size fixed beforehand."""
+    from scipy.special import betainc
+
     check_counts(k, n, delta)
     return 1.0 if k == 0 else float(betainc(k, n - k + 1, delta))
 
 
 def clopper_pearson(k: int, n: int, alpha: float) -> tuple[float, float]:
     """Lower and upper limits of P(fail), each one-sided at level `alpha`."""
+    from scipy.special import betainccinv, betaincinv
+
     check_counts(k, n)
     lower = 0.0 if k == 0 else float(betaincinv(k, n - k + 1, alpha))
     upper = 1.0 if k == n else float(betainccinv(k + 1, n - k, alpha))

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import stdtr, stdtrit
 
 from theorylab.statistics.grid import Array
 
@@ -26,15 +25,21 @@ class Slope:
 
     def interval(self, level: float) -> tuple[float, float]:
         """Two-sided interval with confidence 1 - level (approximate, hence never a gate)."""
+        from scipy.special import stdtrit
+
         radius = float(stdtrit(self.seeds - 1, 1.0 - level / 2.0)) * self.standard_error
         return self.slope - radius, self.slope + radius
 
     def upper(self, level: float) -> float:
         """One-sided upper limit at `level`."""
+        from scipy.special import stdtrit
+
         return self.slope + float(stdtrit(self.seeds - 1, 1.0 - level)) * self.standard_error
 
     def test(self, slope: float) -> tuple[float, float]:
         """T statistic and one-sided p-value against `true slope <= slope`."""
+        from scipy.special import stdtr
+
         statistic = (self.slope - slope) / self.standard_error
         return statistic, float(stdtr(self.seeds - 1, -statistic))
 

@@ -1,0 +1,33 @@
+"""Shared by all tests: where things are, and how to run the real command."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+PLUGINS = Path(__file__).resolve().parent / "plugins"
+
+# The first Numba call compiles: a deadline would show as a flaky failure. Derandomised, so that CI repeats what was seen here.
+settings.register_profile("theorylab", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("theorylab")
+
+
+@pytest.fixture(scope="session")
+def command():
+    """`command("check", "nash-md", ...)` runs the real command line; returns the finished process."""
+
+    def call(*arguments, cwd=None, env=None, timeout=300):
+        environment = {**os.environ, **(env or {})}
+        environment.pop("COLUMNS", None)
+        return subprocess.run(
+            [sys.executable, "-m", "theorylab", *map(str, arguments)], capture_output=True, text=True, cwd=cwd,
+            env=environment, timeout=timeout, encoding="utf-8", errors="replace",
+        )  # fmt: skip
+
+    return call

@@ -1,0 +1,5 @@
+"""`python -m theorylab`."""
+
+from theorylab.cli import main
+
+main()

@@ -9,6 +9,15 @@ class TheorylabError(Exception):
     exit_status = 2
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: stop as for Ctrl-C, but say so in the exit status."""
+
+
+def stop_status(stop: BaseException) -> int:
+    """Exit status after an interruption: 130 for Ctrl-C, 143 for SIGTERM."""
+    return 143 if isinstance(stop, Terminated) else 130
+
+
 class UsageError(TheorylabError):
     """A wrong command line: nothing was run."""
 

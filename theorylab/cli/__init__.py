@@ -16,7 +16,7 @@ from types import FrameType
 import click
 
 from theorylab import __version__
-from theorylab.errors import TheorylabError
+from theorylab.errors import Terminated, TheorylabError, stop_status
 
 COMMANDS = {
     "check": ("theorylab.cli.check", "Check what a plugin's theorems say, with sound statistics."),
@@ -70,10 +70,6 @@ def theorylab() -> None:
     """
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: stop as for Ctrl-C, but say so in the exit status."""
-
-
 def _on_sigterm(signum: int, frame: FrameType | None) -> None:
     raise Terminated
 
@@ -99,7 +95,7 @@ def run(arguments: list[str]) -> int:
         return error.exit_status
     except (KeyboardInterrupt, click.Abort) as stop:
         print("Stopped.", file=sys.stderr)
-        return 143 if isinstance(stop, Terminated) else 130
+        return stop_status(stop)
     except BrokenPipeError:  # `theorylab ... | head`: the reader has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

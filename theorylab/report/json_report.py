@@ -74,7 +74,7 @@ def report_document(report: Report, exit_status: int) -> dict[str, Any]:
         "confidence": report.plan.confidence,
         "seed": report.plan.root_seed,
         "versions": dict(report.versions),
-        "interrupted": report.interrupted,
+        "interrupted": bool(report.interrupted),
         "plugins": [
             {
                 "name": report.plan.plugin,

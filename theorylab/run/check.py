@@ -42,11 +42,11 @@ def check(request: Request, command: str, watcher: Watcher | None = None) -> Rep
     for name in plan.claims:  # compile the formulas once, before threads share them
         plugin.claims[name].bound.prepare()
     work = Work(plan.claims, plan.parameters, plan.root_seed)
-    interrupted = False
+    interrupted = 0
     try:
         results = run_batches(plugin, request, plan, work, watcher)
     except Interrupted as stop:
-        results, interrupted = stop.results, True
+        results, interrupted = stop.results, stop.status
     confirmations = confirm(plugin, plan, work, results, watcher.replaying)
     verdicts = tuple(
         judge(plugin.claims[name], plan, results, confirmations.get(name, ())) for name in plan.claims
@@ -86,7 +86,7 @@ def run_batches(plugin: Plugin, request: Request, plan: Plan, work: Work, watche
         try:
             results += execute_some(jobs(plan, request.chunk, max(request.workers, 2), batch), len(results))
         except Interrupted as stop:
-            raise Interrupted(sorted([*results, *stop.results], key=lambda r: (r.subject, r.seed))) from None
+            raise Interrupted(sorted([*results, *stop.results], key=lambda r: (r.subject, r.seed)), stop.status) from None
         results.sort(key=lambda r: (r.subject, r.seed))
         if all(is_decided(claim, plan, results) for claim in claims):
             break

@@ -10,20 +10,24 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
+from theorylab.errors import stop_status
 from theorylab.plugin import Plugin
 from theorylab.registry import Locator
 from theorylab.run.records import Job, Plan, TrialResult
-from theorylab.run.worker import Work, run_block, run_block_in_worker, start_worker
+from theorylab.run.worker import Work, pack, run_block, run_block_in_worker, start_worker
 
 Progress = Callable[[int], None]
+
+#: Added to every deadline: the first block of a worker also pays for imports and compilation.
+GRACE_S = 60.0
 
 
 class Interrupted(Exception):
     """Ctrl-C or SIGTERM arrived; `results` were finished by then."""
 
-    def __init__(self, results: list[TrialResult]) -> None:
+    def __init__(self, results: list[TrialResult], status: int) -> None:
         super().__init__("interrupted")
-        self.results = results
+        self.results, self.status = results, status
 
 
 def execute(
@@ -49,8 +53,8 @@ def execute(
             for results in source:
                 done += results
                 progress(len(done))
-    except KeyboardInterrupt:
-        raise Interrupted(_sorted(done)) from None
+    except KeyboardInterrupt as stop:
+        raise Interrupted(_sorted(done), stop_status(stop)) from None
     return _sorted(done)
 
 
@@ -76,12 +80,10 @@ def _processes(
     from pebble import ProcessPool
 
     pool = ProcessPool(max_workers=workers, context=get_context("spawn"), initializer=start_worker)
-    # The first block of a worker also pays for imports and compilation.
-    grace_s = 60.0
 
     def schedule(job: Job) -> Any:
-        limit = None if timeout_s is None else grace_s + timeout_s * len(job.seeds)
-        return pool.schedule(run_block_in_worker, args=[locator, work, plan.subjects[job.subject], job], timeout=limit)
+        limit = None if timeout_s is None else GRACE_S + timeout_s * len(job.seeds)
+        return pool.schedule(run_block_in_worker, args=[locator, pack(work, plan.subjects[job.subject], job)], timeout=limit)
 
     try:
         pending = {schedule(job): job for job in blocks}

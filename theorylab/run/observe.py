@@ -78,6 +78,8 @@ def _slack(claim: Claim, names: Names, measured: Any, bound: Any) -> Any:
         return np.asarray(claim.slack(names), dtype=np.float64)
     if claim.slack is not None:
         return np.float64(claim.slack)
+    if isinstance(claim.mode, AtRate):
+        return np.float64(0.0)
     return 64.0 * UNIT_ROUNDOFF * (np.abs(measured) + np.abs(bound))
 
 

@@ -194,4 +194,4 @@ class Report:
     command: str
     seconds: float
     versions: Mapping[str, str]
-    interrupted: bool = False
+    interrupted: int = 0  # exit status of an interruption: 130 or 143

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pickle
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -113,8 +114,15 @@ def start_worker() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def run_block_in_worker(locator: Locator, work: Work, subject: Subject, job: Job) -> list[TrialResult]:
+def pack(work: Work, subject: Subject, job: Job) -> bytes:
+    """The block for another process. Packed apart from the locator: instances of a plugin file's own class can be unpacked only
+    once the plugin is imported. Pickle crosses nothing but our own pipe to a process that we started."""
+    return pickle.dumps((work, subject, job))
+
+
+def run_block_in_worker(locator: Locator, packed: bytes) -> list[TrialResult]:
     """`run_block` in another process, which imports the plugin once."""
     if locator not in _PLUGINS:
         _PLUGINS[locator] = load(locator)
+    work, subject, job = pickle.loads(packed)
     return run_block(_PLUGINS[locator], work, subject, job)

@@ -1,0 +1,529 @@
+"""Claims, formulas, plugins, the registry, the judge: contracts and errors."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import math
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mpmath import iv
+
+from theorylab import Always, AtRate, Equals, Instance, OnAverage, Plugin, WithProbability
+from theorylab.errors import PluginError, UnknownPluginError, UsageError
+from theorylab.formula import Formula
+from theorylab.registry import Locator, find, installed, load
+from theorylab.run.check import check
+from theorylab.run.plan import make_plan
+from theorylab.run.records import Request
+from theorylab.run.streams import instance_stream, trial_stream
+
+from .conftest import PLUGINS, ROOT
+
+UCB1 = Locator("ucb1", str(PLUGINS / "ucb1.py"), "file")
+
+
+@dataclass(frozen=True, eq=False)
+class Scale(Instance):
+    """One number."""
+
+    scale: float = 1.0
+
+
+def make_plugin(measure, holds, bound, *, name="toy", within=None, relation="<=", instances=(1.0,), slack=None, **options):
+    plugin = Plugin(name, api=1, title="t", source="s")
+    plugin.run(n=10)(measure)
+    plugin.claim("x", holds=holds, source="s", within=within, relation=relation, **options)(bound)
+    for i, scale in enumerate(instances):
+        plugin.reference(f"scale-{i}", Scale(scale))
+    return plugin
+
+
+def judged(plugin, monkeypatch, **request):
+    """Check a plugin object; the claim's verdict."""
+    monkeypatch.setattr("theorylab.run.check.load", lambda locator: plugin)
+    report = check(Request(Locator(plugin.name, "x", "test"), **request), "test")
+    return report.verdicts[0]
+
+
+# -- formulas ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_formula_is_shown_evaluated_and_enclosed():
+    formula = Formula(lambda tau, t: 8 / (tau**2 * (t + 1)), "game", "here")
+    assert formula.names == ("tau", "t")
+    assert formula.latex() == r"\frac{8}{\tau^{2} \left(t + 1\right)}"
+    assert np.allclose(formula({"tau": 0.5, "t": np.array([1.0, 3.0])}), [16.0, 8.0])
+    before, iv.prec = iv.prec, 200
+    try:
+        third = Formula(lambda x: x / 3 + 0.1, "game", "here").interval({"x": 1.0})
+        # 1/3 exactly, not the float nearest to it
+        assert third.delta < 2.0**-190
+        assert abs(third - (iv.mpf(1) / 3 + iv.mpf(0.1))).b < 2.0**-190
+    finally:
+        iv.prec = before
+
+
+def test_minimum_and_maximum_work_on_intervals():
+    import sympy
+
+    formula = Formula(lambda x, y: sympy.Max(x, y) - sympy.Min(x, y, 2), "game", "here")
+    value = formula.interval({"x": iv.mpf([1, 3]), "y": iv.mpf([2, 2.5])})
+    assert (float(value.a), float(value.b)) == (0.0, 2.0)
+
+
+def test_a_bound_that_takes_the_instance_is_a_function():
+    formula = Formula(lambda game, n: math.sqrt(n) + game.scale, "game", "here")
+    assert not formula.is_symbolic
+    assert formula.latex() is None
+    assert formula({"game": Scale(2.0), "n": 4.0}) == 4.0
+
+
+def test_an_unreadable_formula_says_what_to_do():
+    with pytest.raises(PluginError, match="toy, here cannot be read as a formula .* Use sympy's functions"):
+        Formula(lambda x: math.log(x), "game", "toy, here").prepare()
+    with pytest.raises(PluginError, match="instead of \\*args"):
+        Formula(lambda *x: 1, "game", "toy, here")
+
+
+def shiny():
+    """A bound."""
+    return 1
+
+
+# -- plugins ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda p: p._draft.__dict__.update(run=None), "has no @plugin.run"),
+        (lambda p: p._draft.claims.clear(), "makes no claim"),
+        (lambda p: p._draft.references.clear(), "has no instances"),
+        (lambda p: setattr(p, "api", 7), "written for plugin API 7, this theorylab has 1"),
+        (lambda p: p.mutant(refuted_by="nothing")(lambda game, rng: {}), "names no claim of the plugin: 'nothing'"),
+        (lambda p: p.claim("x", holds=Always(), source="s", assumes=["sun"])(shiny), "assumes 'sun', which is not declared"),
+    ],
+)
+def test_incomplete_plugins_are_named(break_it, message):
+    plugin = make_plugin(lambda game, rng, *, n: {"x": 0.0}, Always(), lambda: 1)
+    break_it(plugin)
+    with pytest.raises(PluginError, match=message):
+        _ = plugin.claims
+
+
+def test_contradictory_declarations_are_refused():
+    plugin = make_plugin(lambda game, rng, *, n: {"x": 0.0}, Always(), lambda: 1)
+    with pytest.raises(PluginError, match="two claims are called '<lambda>'"):
+        plugin.claim("x", holds=Always(), source="s")(lambda: 1)
+    with pytest.raises(PluginError, match="a plugin has one @plugin.run"):
+        plugin.run()(lambda game, rng: {})
+    with pytest.raises(PluginError, match="name the claims that refute it"):
+        plugin.mutant()(lambda game, rng: {})
+    with pytest.raises(PluginError, match="lower-case"):
+        Plugin("My Plugin", api=1, title="", source="")
+    with pytest.raises(PluginError, match="must lie in"):
+        WithProbability(1.0)
+
+
+def test_names_find_plugins_and_suggest_the_nearest():
+    assert find("nash-md").value == "theorylab_plugins.nash_md:plugin"
+    with pytest.raises(UnknownPluginError, match=r"No plugin 'nash-mb'. Did you mean 'nash-md'\?"):
+        find("nash-mb")
+    with pytest.raises(UsageError, match="no such file"):
+        find("./nothing.py")
+
+
+def test_two_distributions_with_one_name_are_both_named(monkeypatch):
+    locators = [Locator("nash-md", "a:plugin", "one 1.0"), Locator("nash-md", "b:plugin", "two 2.0")]
+    monkeypatch.setattr("theorylab.registry.installed", lambda: locators)
+    with pytest.raises(PluginError, match=r"one 1\.0 and two 2\.0"):
+        find("nash-md")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import nonsense_that_is_not_there", "ModuleNotFoundError"),
+        ("1 / 0", r"ZeroDivisionError: division by zero at .*bad\.py:1"),
+        ("x = 1", "defines 0 plugins, expected one"),
+        ("def f(:", "SyntaxError"),
+    ],
+)
+def test_broken_plugin_files_are_named(tmp_path, text, message):
+    (tmp_path / "bad.py").write_text(text)
+    with pytest.raises(PluginError, match=message):
+        load(find(str(tmp_path / "bad.py")))
+
+
+def test_installed_plugins_can_be_listed_without_importing_them():
+    code = "import sys; from theorylab.registry import installed; print([l.name for l in installed()], 'theorylab_plugins' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "nash-md" in out
+    assert out.strip().endswith("False")
+    assert installed()
+
+
+# -- verdicts --------------------------------------------------------------------------------------------------------------------
+
+
+def test_pathwise_claim_that_is_attained_is_supported(monkeypatch):
+    plugin = make_plugin(lambda game, rng, *, n: {"x": np.full(n, 1.0)}, Always(), lambda scale: scale)
+    verdict = judged(plugin, monkeypatch, seeds=5)
+    assert verdict.status == "SUPPORTED"
+    assert verdict.evidence.ties == 50
+    assert verdict.evidence.tightness == 1.0
+
+
+@pytest.mark.parametrize("excess", [1e-3, 1e-12])
+def test_pathwise_violation_is_refuted_however_small(monkeypatch, excess):
+    plugin = make_plugin(lambda game, rng, *, n: {"x": np.array([0.5, 1.0 + excess])}, Always(), lambda scale: scale)
+    verdict = judged(plugin, monkeypatch, seeds=2)
+    assert verdict.status == "REFUTED"
+    assert not verdict.as_expected
+    assert verdict.counterexample.index == 1
+    assert "stated rounding error" in verdict.counterexample.basis
+
+
+def test_rounding_noise_is_no_violation(monkeypatch):
+    plugin = make_plugin(lambda game, rng, *, n: {"x": np.array([1.0 + 1e-15])}, Always(), lambda scale: scale)
+    assert judged(plugin, monkeypatch, seeds=2).status == "SUPPORTED"
+
+
+def twin_of(function):
+    """Gives a plugin a high-precision twin."""
+
+    def attach(plugin):
+        plugin.precisely(function)
+        return plugin
+
+    return attach
+
+
+def test_a_violation_of_cancelled_floats_is_overruled_by_exact_replay(monkeypatch):
+    """KL(p, q) >= 2 (p - q)^2 at q = p + 1e-9: floats say violated by a million tolerances, the truth is the other way."""
+    p, q = 0.5, 0.5 + 1e-9
+
+    def measure(game, rng, *, n):
+        return {"x": p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q))}
+
+    def exact(game, rng, until, *, n):
+        a, b = iv.mpf(p), iv.mpf(q)
+        return {"x": a * iv.log(a / b) + (1 - a) * iv.log((1 - a) / (1 - b))}
+
+    plugin = make_plugin(measure, Always(slack=2e-24), lambda: 2 * (p - q) ** 2, relation=">=")
+    twin_of(exact)(plugin)
+    verdict = judged(plugin, monkeypatch, seeds=1)
+    assert verdict.status == "SUPPORTED", verdict.reason
+
+    # ... and with a false constant the same machinery refutes, at the lowest precision
+    q2 = 0.501
+    false = make_plugin(
+        lambda game, rng, *, n: {"x": p * math.log(p / q2) + (1 - p) * math.log((1 - p) / (1 - q2))},
+        Always(slack=2e-24), lambda: 4 * (p - q2) ** 2, relation=">=",
+    )  # fmt: skip
+
+    def exact2(game, rng, until, *, n):
+        a, b = iv.mpf(p), iv.mpf(q2)
+        return {"x": a * iv.log(a / b) + (1 - a) * iv.log((1 - a) / (1 - b))}
+
+    twin_of(exact2)(false)
+    verdict = judged(false, monkeypatch, seeds=1)
+    assert verdict.status == "REFUTED"
+    assert "interval arithmetic at 106 bits" in verdict.reason
+    assert verdict.evidence.margin == pytest.approx(-1.99999599998934e-06, rel=1e-9)
+
+
+def test_an_exact_tie_is_never_refuted(monkeypatch):
+    """sqrt(2)^2 against 2: no precision excludes equality, so the verdict says that it cannot tell."""
+    plugin = make_plugin(lambda game, rng, *, n: {"x": 2.0 + 1e-9}, Always(slack=1e-12), lambda: 2)
+    twin_of(lambda game, rng, until, *, n: {"x": iv.sqrt(iv.mpf(2)) ** 2})(plugin)
+    verdict = judged(plugin, monkeypatch, seeds=1)
+    assert verdict.status == "INCONCLUSIVE"
+    assert "exact replay" in verdict.reason
+
+
+def test_identity_is_confirmed_or_refuted(monkeypatch):
+    good = make_plugin(lambda game, rng, *, n: {"x": 1.0 + 1e-13}, Equals(1e-12), lambda: 1)
+    assert judged(good, monkeypatch, seeds=1).status == "SUPPORTED"
+    bad = make_plugin(lambda game, rng, *, n: {"x": 1.0 - 1e-9}, Equals(1e-12), lambda: 1)
+    assert judged(bad, monkeypatch, seeds=1).status == "REFUTED"
+
+
+def test_expected_refutation_that_does_not_come_is_a_failure(monkeypatch):
+    plugin = make_plugin(lambda game, rng, *, n: {"x": 0.5}, Always(), lambda: 1, expected="refuted")
+    verdict = judged(plugin, monkeypatch, seeds=1)
+    assert verdict.status == "SUPPORTED"
+    assert not verdict.as_expected
+
+
+def test_claims_whose_assumption_fails_everywhere_are_vacuous(monkeypatch):
+    plugin = Plugin("toy", api=1, title="t", source="s")
+    plugin.run()(lambda game, rng: {"x": 9.0})
+
+    @plugin.assumption
+    def small(game):
+        return game.scale < 1.0
+
+    plugin.claim("x", holds=Always(), source="s", assumes=["small"])(lambda: 1)
+    plugin.reference("big", Scale(2.0))
+    assert judged(plugin, monkeypatch, seeds=1).status == "VACUOUS"
+
+
+@pytest.mark.parametrize("holds", [Always(), Equals(1.0), OnAverage(), WithProbability(0.5), AtRate(0.5, along="k")])
+@pytest.mark.parametrize("value", [math.nan, math.inf, "text", [[1.0], [1.0, 2.0]]])
+def test_what_is_no_number_is_an_error_in_every_mode(monkeypatch, holds, value):
+    def measure(game, rng, *, n):
+        return {"x": value, "k": 1.0}
+
+    plugin = make_plugin(measure, holds, lambda: 1, within=lambda: (0, 2))
+    verdict = judged(plugin, monkeypatch, seeds=3)
+    assert verdict.status == "ERROR", verdict
+    assert not verdict.as_expected
+
+
+@pytest.mark.parametrize("holds", [Always(), OnAverage(), WithProbability(0.5)])
+@pytest.mark.parametrize("bound", [lambda game: math.nan, lambda game: np.array([math.nan])])
+def test_a_bound_that_is_nan_is_an_error(monkeypatch, holds, bound):
+    plugin = make_plugin(lambda game, rng, *, n: {"x": 0.5}, holds, bound, within=lambda: (0, 2))
+    assert judged(plugin, monkeypatch, seeds=3).status == "ERROR"
+
+
+def test_a_measure_outside_its_range_is_an_error(monkeypatch):
+    plugin = make_plugin(lambda game, rng, *, n: {"x": -0.5}, OnAverage(), lambda: 1, within=lambda: (0, 2))
+    verdict = judged(plugin, monkeypatch, seeds=3)
+    assert verdict.status == "ERROR"
+    assert "outside its declared range [0, 2]" in verdict.reason
+
+
+def test_a_plugin_that_raises_is_an_error_with_place_and_seed(monkeypatch):
+    def measure(game, rng, *, n):
+        raise ZeroDivisionError("on purpose")
+
+    verdict = judged(make_plugin(measure, Always(), lambda: 1), monkeypatch, seeds=3)
+    assert verdict.status == "ERROR"
+    assert "scale-0, seed 0: ZeroDivisionError: on purpose (test_core.py:" in verdict.reason
+
+
+def test_mean_claims_are_supported_refuted_and_told_apart(monkeypatch):
+    def measure(game, rng, *, n):
+        return {"x": float(rng.random() < 0.5 * game.scale)}
+
+    def verdict(scale, bound, seeds, **request):
+        plugin = make_plugin(measure, OnAverage(), lambda: bound, within=lambda: (0, 1), instances=(scale,))
+        return judged(plugin, monkeypatch, seeds=seeds, **request)
+
+    assert verdict(1.0, 0.8, 400).status == "SUPPORTED"
+    assert verdict(1.0, 0.25, 400).status == "REFUTED"
+    undecided = verdict(1.0, 0.55, 50)
+    assert undecided.status == "INCONCLUSIVE"
+    assert verdict(1.0, 1.0, 50).status == "VACUOUS"
+    near = verdict(1.0, 0.5, 8000)
+    assert near.status == "CONSISTENT"
+    assert near.evidence.trials == 8000
+
+
+def test_lower_bounds_on_means(monkeypatch):
+    def measure(game, rng, *, n):
+        return {"x": float(rng.random() < 0.5)}
+
+    for bound, status in ((0.2, "SUPPORTED"), (0.8, "REFUTED"), (0.0, "VACUOUS")):
+        plugin = make_plugin(measure, OnAverage(), constant(bound), within=lambda: (0, 1), relation=">=")
+        assert judged(plugin, monkeypatch, seeds=400).status == status
+
+
+def constant(value):
+    """A bound without names."""
+    return lambda: value
+
+
+def test_one_bad_instance_among_many_refutes(monkeypatch):
+    def measure(game, rng, *, n):
+        return {"x": float(rng.random() < game.scale)}
+
+    plugin = make_plugin(measure, OnAverage(), lambda: 0.5, within=lambda: (0, 1), instances=(0.1,) * 9 + (0.95,))
+    verdict = judged(plugin, monkeypatch, seeds=300)
+    assert verdict.status == "REFUTED"
+    assert verdict.counterexample.label == "scale-9"
+
+
+def test_high_probability_claims(monkeypatch):
+    def measure(game, rng, *, n):
+        return {"x": 2.0 * (rng.random() < game.scale)}
+
+    def verdict(failure, seeds):
+        plugin = make_plugin(measure, WithProbability(0.9), lambda: 1, within=lambda: (0, 2), instances=(failure,))
+        return judged(plugin, monkeypatch, seeds=seeds)
+
+    assert verdict(0.0, 100).status == "SUPPORTED"
+    assert verdict(0.5, 100).status == "REFUTED"
+    few = verdict(0.0, 10)
+    assert few.status == "INCONCLUSIVE"
+    assert few.evidence.seeds_needed == 59
+    assert verdict(0.0, 59).status == "SUPPORTED"
+    assert verdict(0.0, 58).status == "INCONCLUSIVE"
+
+
+def test_statistical_claims_stop_when_they_are_decided(monkeypatch):
+    def measure(game, rng, *, n):
+        return {"x": float(rng.random() < 0.5)}
+
+    plugin = make_plugin(measure, OnAverage(), lambda: 0.95, within=lambda: (0, 1))
+    verdict = judged(plugin, monkeypatch, seeds=100_000)
+    assert verdict.status == "SUPPORTED"
+    assert verdict.evidence.trials == 32
+
+
+def test_rates_are_consistent_or_refuted_but_never_supported(monkeypatch):
+    n = 100.0 * 2.0 ** np.arange(5)
+
+    def measure(game, rng, *, n=n):
+        return {"x": n**-game.scale * rng.uniform(0.8, 1.2, 5), "k": n}
+
+    def verdict(true, claimed, bound, **options):
+        plugin = Plugin("toy", api=1, title="t", source="s")
+        plugin.run()(lambda game, rng: measure(game, rng))
+        plugin.claim("x", holds=AtRate(claimed, along="k", **options), source="s", within=lambda: (0, 2))(bound)
+        plugin.reference("only", Scale(true))
+        return judged(plugin, monkeypatch, seeds=200)
+
+    no_constant = constant(None)
+    assert verdict(0.5, 0.5, no_constant).status == "CONSISTENT"
+    assert verdict(0.3, 0.5, no_constant).status == "INCONCLUSIVE"  # no constant: nothing finite refutes it
+    assert verdict(0.5, 0.5, lambda k: 1.1 / k**0.5).status == "CONSISTENT"
+    assert verdict(0.3, 0.5, lambda k: 1.1 / k**0.5).status == "REFUTED"
+    assert verdict(0.0, 0.5, no_constant, doubling=0.1).status == "REFUTED"
+    assert verdict(0.5, 0.5, no_constant, doubling=0.1).status == "CONSISTENT"
+
+
+def test_seeds_auto_takes_what_the_claims_need():
+    plugin = load(UCB1)
+    plan = make_plan(Request(UCB1, seeds=None, claims=("best-arm-dominates",)), plugin)
+    assert len(plan.subjects[0].seeds) == 100
+    wide = make_plan(Request(UCB1, seeds=None), plugin)
+    assert len(wide.subjects[0].seeds) == 10_000
+
+
+def test_settings_are_checked():
+    plugin = load(UCB1)
+    assert make_plan(Request(UCB1, settings=(("horizon", "50"),)), plugin).parameters["horizon"] == 50
+    for text in ("x", "nan", "0.5", "-3"):
+        with pytest.raises(UsageError, match=f"--set horizon={text}"):
+            make_plan(Request(UCB1, settings=(("horizon", text),)), plugin)
+    with pytest.raises(UsageError, match="--set horizn: no such parameter. Parameters: horizon"):
+        make_plan(Request(UCB1, settings=(("horizn", "5"),)), plugin)
+
+
+# -- streams ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_streams_are_named_and_independent():
+    draws = {
+        key: tuple(make(*key[1:]).random(2))
+        for key, make in {
+            ("t", 0, "p", "d", 0): trial_stream, ("t", 0, "p", "d", 1): trial_stream, ("t", 0, "p", "e", 0): trial_stream,
+            ("t", 0, "q", "d", 0): trial_stream, ("t", 1, "p", "d", 0): trial_stream, ("i", 0, "p", 0): instance_stream,
+        }.items()
+    }  # fmt: skip
+    assert len(set(draws.values())) == 6
+    assert tuple(trial_stream(0, "p", "d", 0).random(2)) == draws["t", 0, "p", "d", 0]
+
+
+def test_the_seed_sequence_is_the_documented_one():
+    sequence = np.random.SeedSequence(20240607, spawn_key=(3, 1, 42))
+    assert list(sequence.generate_state(2)) == [4233130371, 2389576456]
+
+
+# -- the import graph ------------------------------------------------------------------------------------------------------------------
+
+#: What each part of the house may import. A stage knows records and earlier stages' tools, never a later stage.
+ALLOWED = {
+    "errors": set(),
+    "formula": {"errors"},
+    "claim": {"errors", "formula"},
+    "kernels": set(),
+    "plugin": {"", "claim", "errors", "formula"},
+    "registry": {"errors", "plugin"},
+    "problems": {"errors", "problems"},
+    "solvers": {"errors", "kernels", "problems", "solvers"},
+    "statistics": {"statistics"},
+    "run.records": {"registry"},
+    "run.streams": set(),
+    "run.examples": set(),
+    "run.plan": {"claim", "errors", "plugin", "problems", "run.records", "run.streams", "run.examples", "statistics"},
+    "run.observe": {"claim", "formula", "run.records", "statistics"},
+    "run.worker": {"plugin", "registry", "run.records", "run.observe", "run.streams"},
+    "run.execute": {"errors", "plugin", "registry", "run.records", "run.worker"},
+    "run.confirm": {"claim", "plugin", "run.records", "run.observe", "run.streams", "run.worker"},
+    "run.rate": {"claim", "run.records", "statistics"},
+    "run.judge": {"claim", "run.records", "run.rate", "statistics"},
+}
+
+
+def parts(path: Path) -> set[str]:
+    """Parts of theorylab that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "theorylab":
+            inner = node.module.split(".")[1:]
+            names = [".".join([*inner, alias.name]) if inner in (["statistics"], ["run"], ["solvers"], []) else ".".join(inner) for alias in node.names]
+            if not inner:
+                names = [alias.name if (ROOT / "theorylab" / f"{alias.name}.py").exists() else "" for alias in node.names]
+        for name in names:
+            head = name.split(".")[0]
+            found.add(".".join(name.split(".")[:2]) if head == "run" else head)
+    return found
+
+
+@pytest.mark.parametrize("part", ALLOWED)
+def test_data_flows_one_way(part):
+    path = ROOT / "theorylab" / part.replace(".", "/")
+    files = list(path.glob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+    for file in files:
+        extra = parts(file) - ALLOWED[part]
+        assert not extra, f"{file.relative_to(ROOT)} imports {sorted(extra)}"
+
+
+def test_no_core_module_names_a_plugin():
+    for file in (ROOT / "theorylab").rglob("*.py"):
+        tree = ast.parse(file.read_text())
+        for node in ast.walk(tree):
+            module = getattr(node, "module", None) or ""
+            assert not (isinstance(node, ast.ImportFrom) and module.startswith("theorylab_plugins")), file
+
+
+def test_importing_theorylab_and_showing_help_load_nothing_heavy():
+    code = textwrap.dedent("""
+        import sys, theorylab
+        heavy = {"numpy", "numba", "scipy", "cvxpy", "sympy", "hypothesis", "torch", "rich", "mpmath", "matplotlib"}
+        assert not heavy & set(sys.modules), heavy & set(sys.modules)
+        from theorylab.cli import run
+        for arguments in (["--help"], ["--version"], ["list"]):
+            assert run(arguments) == 0
+            assert not heavy & set(sys.modules), (arguments, heavy & set(sys.modules))
+    """)
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+
+def test_everything_promised_at_the_top_is_there():
+    import theorylab
+
+    for name in theorylab.__all__:
+        assert getattr(theorylab, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = theorylab.nothing
+
+
+def test_records_are_frozen():
+    from theorylab.run import records
+
+    for value in vars(records).values():
+        if dataclasses.is_dataclass(value):
+            assert value.__dataclass_params__.frozen, value

@@ -86,9 +86,9 @@ def test_a_bound_that_takes_the_instance_is_a_function():
 
 
 def test_an_unreadable_formula_says_what_to_do():
-    with pytest.raises(PluginError, match="toy, here cannot be read as a formula .* Use sympy's functions"):
+    with pytest.raises(PluginError, match=r"toy, here cannot be read as a formula .* Use sympy's functions"):
         Formula(lambda x: math.log(x), "game", "toy, here").prepare()
-    with pytest.raises(PluginError, match="instead of \\*args"):
+    with pytest.raises(PluginError, match=r"instead of \*args"):
         Formula(lambda *x: 1, "game", "toy, here")
 
 
@@ -107,8 +107,14 @@ def shiny():
         (lambda p: p._draft.claims.clear(), "makes no claim"),
         (lambda p: p._draft.references.clear(), "has no instances"),
         (lambda p: setattr(p, "api", 7), "written for plugin API 7, this theorylab has 1"),
-        (lambda p: p.mutant(refuted_by="nothing")(lambda game, rng: {}), "names no claim of the plugin: 'nothing'"),
-        (lambda p: p.claim("x", holds=Always(), source="s", assumes=["sun"])(shiny), "assumes 'sun', which is not declared"),
+        (
+            lambda p: p.mutant(refuted_by="nothing")(lambda game, rng: {}),
+            "names no claim of the plugin: 'nothing'",
+        ),
+        (
+            lambda p: p.claim("x", holds=Always(), source="s", assumes=["sun"])(shiny),
+            "assumes 'sun', which is not declared",
+        ),
     ],
 )
 def test_incomplete_plugins_are_named(break_it, message):
@@ -120,9 +126,9 @@ def test_incomplete_plugins_are_named(break_it, message):
 
 def test_contradictory_declarations_are_refused():
     plugin = make_plugin(lambda game, rng, *, n: {"x": 0.0}, Always(), lambda: 1)
-    with pytest.raises(PluginError, match="two claims are called '<lambda>'"):
+    with pytest.raises(PluginError, match=r"two claims are called '<lambda>'"):
         plugin.claim("x", holds=Always(), source="s")(lambda: 1)
-    with pytest.raises(PluginError, match="a plugin has one @plugin.run"):
+    with pytest.raises(PluginError, match=r"a plugin has one @plugin\.run"):
         plugin.run()(lambda game, rng: {})
     with pytest.raises(PluginError, match="name the claims that refute it"):
         plugin.mutant()(lambda game, rng: {})
@@ -416,7 +422,7 @@ def test_settings_are_checked():
     for text in ("x", "nan", "0.5", "-3"):
         with pytest.raises(UsageError, match=f"--set horizon={text}"):
             make_plan(Request(UCB1, settings=(("horizon", text),)), plugin)
-    with pytest.raises(UsageError, match="--set horizn: no such parameter. Parameters: horizon"):
+    with pytest.raises(UsageError, match=r"--set horizn: no such parameter\. Parameters: horizon"):
         make_plan(Request(UCB1, settings=(("horizn", "5"),)), plugin)
 
 
@@ -456,7 +462,16 @@ ALLOWED = {
     "run.records": {"registry"},
     "run.streams": set(),
     "run.examples": set(),
-    "run.plan": {"claim", "errors", "plugin", "problems", "run.records", "run.streams", "run.examples", "statistics"},
+    "run.plan": {
+        "claim",
+        "errors",
+        "plugin",
+        "problems",
+        "run.records",
+        "run.streams",
+        "run.examples",
+        "statistics",
+    },
     "run.observe": {"claim", "formula", "run.records", "statistics"},
     "run.worker": {"plugin", "registry", "run.records", "run.observe", "run.streams"},
     "run.execute": {"errors", "plugin", "registry", "run.records", "run.worker"},
@@ -473,7 +488,10 @@ def parts(path: Path) -> set[str]:
         names = []
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "theorylab":
             inner = node.module.split(".")[1:]
-            names = [".".join([*inner, alias.name]) if inner in (["statistics"], ["run"], ["solvers"], []) else ".".join(inner) for alias in node.names]
+            names = [
+                ".".join([*inner, alias.name]) if inner in (["statistics"], ["run"], ["solvers"], []) else ".".join(inner)
+                for alias in node.names
+            ]
             if not inner:
                 names = [alias.name if (ROOT / "theorylab" / f"{alias.name}.py").exists() else "" for alias in node.names]
         for name in names:

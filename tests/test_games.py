@@ -34,8 +34,18 @@ def rates(steps, tau):
 @pytest.mark.parametrize(
     ("tau", "policy", "divergence", "best"),
     [
-        (0.5, [0.690341354835687438, 0.125919303092908618, 0.183739342071403944], 0.0439258963473799905, 0.78221102587138941),
-        (0.05, [0.36663035331854834, 0.268643213511714505, 0.364726433169737156], 0.314105990346786514, 0.548993569903416917),
+        (
+            0.5,
+            [0.690341354835687438, 0.125919303092908618, 0.183739342071403944],
+            0.0439258963473799905,
+            0.78221102587138941,
+        ),
+        (
+            0.05,
+            [0.36663035331854834, 0.268643213511714505, 0.364726433169737156],
+            0.314105990346786514,
+            0.548993569903416917,
+        ),
     ],
 )
 def test_equilibrium_matches_forty_digit_values(tau, policy, divergence, best):
@@ -83,7 +93,12 @@ def test_equilibrium_agrees_with_intervals_to_1e_12():
             iv.prec = before
         assert width < 1e-25
         size = 1 + np.abs(np.array(exact)).max()
-        assert_allclose(games.regularised_equilibrium(game).log_policy, exact, atol=1e-12 * size / min(game.tau, 1), rtol=0)
+        assert_allclose(
+            games.regularised_equilibrium(game).log_policy,
+            exact,
+            atol=1e-12 * size / min(game.tau, 1),
+            rtol=0,
+        )
 
 
 def test_equilibrium_agrees_with_the_convex_program():
@@ -114,7 +129,14 @@ def test_contextual_equilibrium_is_one_game_per_prompt():
 
 def test_minimax_winners_match_exact_values():
     assert_allclose(minimax_winner(SPO).policy, [1 / 3, 2 / 9, 4 / 9], atol=1e-9)
-    dice = np.array([[0.5, 2 / 3, 4 / 9, 1 / 3], [1 / 3, 0.5, 2 / 3, 0.5], [5 / 9, 1 / 3, 0.5, 2 / 3], [2 / 3, 0.5, 1 / 3, 0.5]])
+    dice = np.array(
+        [
+            [0.5, 2 / 3, 4 / 9, 1 / 3],
+            [1 / 3, 0.5, 2 / 3, 0.5],
+            [5 / 9, 1 / 3, 0.5, 2 / 3],
+            [2 / 3, 0.5, 1 / 3, 0.5],
+        ]
+    )
     solution = minimax_winner(dice)
     game = PreferenceGame(dice, None, 0.1)
     with np.errstate(divide="ignore"):
@@ -164,7 +186,11 @@ def test_one_step_matches_vectors():
     nash = [0.606396787688974129, 0.218280383645998579, 0.175322828665027292]
     assert_allclose(np.exp(trace.log_policies[1, 0]), nash, rtol=ROUNDING)
     self_play = [0.603945919136188098, 0.229495654438842342, 0.166558426424969561]
-    assert_allclose(np.exp(mirror_descent(game, start, pull, eta, opponent=POLICY).log_policies[1, 0]), self_play, rtol=ROUNDING)
+    assert_allclose(
+        np.exp(mirror_descent(game, start, pull, eta, opponent=POLICY).log_policies[1, 0]),
+        self_play,
+        rtol=ROUNDING,
+    )
 
 
 NASH_MD_KL = {1: 2.553779104423024, 2: 3.435609526343521, 5: 1.594443299435249, 10: 1.252317348590049, 100: 0.03320083708695566,
@@ -184,7 +210,9 @@ def test_traces_match_forty_digit_values(opponent, expected):
         assert games.kl(game, solution, trace.log_policies[t]) == pytest.approx(value, rel=1e-12, abs=1e-13)
     if opponent == MIXTURE:
         assert_allclose(
-            np.exp(trace.log_policies[1000, 0]), [0.364006738369250003, 0.269975475008996731, 0.366017786621753265], rtol=1e-12
+            np.exp(trace.log_policies[1000, 0]),
+            [0.364006738369250003, 0.269975475008996731, 0.366017786621753265],
+            rtol=1e-12,
         )
 
 
@@ -238,8 +266,16 @@ def test_hedge_matches_vector():
 def test_bradley_terry_rewards_match_vectors():
     table = np.array(RPS, dtype=float)
     assert_allclose(games.bradley_terry_rewards(table, np.full(3, 1 / 3)), np.zeros(3), atol=1e-12)
-    assert_allclose(games.bradley_terry_rewards(table, np.array([0.6, 0.3, 0.1])), [0.50678445, -1.2531969, 0.74641245], atol=5e-9)
-    assert_allclose(games.bradley_terry_rewards(table, np.array([0.1, 0.3, 0.6])), [-0.74641245, 1.2531969, -0.50678445], atol=5e-9)
+    assert_allclose(
+        games.bradley_terry_rewards(table, np.array([0.6, 0.3, 0.1])),
+        [0.50678445, -1.2531969, 0.74641245],
+        atol=5e-9,
+    )
+    assert_allclose(
+        games.bradley_terry_rewards(table, np.array([0.1, 0.3, 0.6])),
+        [-0.74641245, 1.2531969, -0.50678445],
+        atol=5e-9,
+    )
 
 
 def test_bradley_terry_rewards_of_a_bradley_terry_table_are_its_scores():

@@ -56,13 +56,22 @@ def test_instances_are_frozen():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"preference": [[0.5, float("nan")], [0.5, 0.5]]}, r"preference\[0, 0, 1\] is nan: every entry must be a finite"),
+        (
+            {"preference": [[0.5, float("nan")], [0.5, 0.5]]},
+            r"preference\[0, 0, 1\] is nan: every entry must be a finite",
+        ),
         ({"preference": [[0.5, float("inf")], [0.5, 0.5]]}, r"preference\[0, 0, 1\] is inf"),
         ({"preference": [[0.5, 1.5], [-0.5, 0.5]]}, r"preference\[0, 0, 1\] = 1.5 lies outside \[0, 1\]"),
         ({"preference": [[0.5, 0.7, 0.1], [0.3, 0.5, 0.2]]}, "2 x 3 per prompt: it must be square"),
-        ({"preference": [[0.5, 0.7], [0.2, 0.5]]}, "row 'action 0', column 'action 1': 0.7 and its mirror 0.2 add to 0.9"),
+        (
+            {"preference": [[0.5, 0.7], [0.2, 0.5]]},
+            "row 'action 0', column 'action 1': 0.7 and its mirror 0.2 add to 0.9",
+        ),
         ({"preference": [[0.6, 0.7], [0.3, 0.5]]}, "a win rate of 0.6 against itself, not 0.5"),
-        ({"preference": [[0.5, "x"], [0.3, 0.5]]}, r"preference\[0\]\[1\] is 'x', not a number|not a rectangular"),
+        (
+            {"preference": [[0.5, "x"], [0.3, 0.5]]},
+            r"preference\[0\]\[1\] is 'x', not a number|not a rectangular",
+        ),
         ({"preference": []}, "has shape"),
         ({"preference": RPS, "tau": 0.0}, "tau = 0.0 must be positive"),
         ({"preference": RPS, "tau": float("nan")}, "tau = nan must be positive"),
@@ -71,7 +80,10 @@ def test_instances_are_frozen():
         ({"preference": RPS, "actions": ("a", "b")}, "2 labels for 3 actions"),
         ({"preference": RPS, "actions": ("a", "b", "a")}, "the label 'a' occurs twice"),
         ({"preference": RPS, "log_reference": [0.0, 0.0, 0.0]}, "the probabilities sum to 3, not 1"),
-        ({"preference": RPS, "log_reference": [0.0, -np.inf, -np.inf]}, "every entry must be a finite number"),
+        (
+            {"preference": RPS, "log_reference": [0.0, -np.inf, -np.inf]},
+            "every entry must be a finite number",
+        ),
         ({"preference": RPS, "prompt_weights": [0.5]}, "prompt_weights sum to 0.5, not 1"),
         ({"preference": np.full((1, 5000, 5000), 0.5)}, "has 25000000 entries, at most"),
     ],
@@ -120,7 +132,9 @@ def test_rows_may_come_in_another_order_and_other_delimiters(tmp_path):
 
 def test_list_of_pairs(tmp_path):
     (tmp_path / "original.csv").write_text(ARENA)
-    (tmp_path / "pairs.csv").write_text("model_a,model_b,win_rate\nalpha,beta,0.7\ngamma,alpha,0.8\nbeta,gamma,0.6\ngamma,beta,0.4\n")
+    (tmp_path / "pairs.csv").write_text(
+        "model_a,model_b,win_rate\nalpha,beta,0.7\ngamma,alpha,0.8\nbeta,gamma,0.6\ngamma,beta,0.4\n"
+    )
     pairs, original = (read_preference_game(tmp_path / name) for name in ("pairs.csv", "original.csv"))
     order = [pairs.actions.index(a) for a in original.actions]
     assert np.allclose(pairs.preference[0][np.ix_(order, order)], original.preference[0])
@@ -135,7 +149,10 @@ def test_list_of_pairs(tmp_path):
         (ARENA.replace("0.7", "nan"), "row 'alpha', column 'beta' is nan, outside"),
         (ARENA.replace("0.7", "seven"), "row 'alpha', column 'beta' is 'seven', not a number"),
         (ARENA.replace("0.7", ""), "row 'alpha', column 'beta' is empty"),
-        (ARENA.replace("0.7", "0.69"), "row 'alpha', column 'beta': 0.69 and its mirror 0.3 add to 0.99, not 1"),
+        (
+            ARENA.replace("0.7", "0.69"),
+            "row 'alpha', column 'beta': 0.69 and its mirror 0.3 add to 0.99, not 1",
+        ),
         (ARENA.replace("gamma,0.8", "delta,0.8"), "line 4: row 'delta' has no column of that name"),
         (ARENA.replace("gamma,0.8", "beta,0.8"), "row 'beta' occurs twice"),
         (ARENA.replace(",alpha,beta", ",beta,beta"), "the column 'beta' occurs twice"),
@@ -168,7 +185,10 @@ def test_bad_tables_are_named(tmp_path, text, message):
         ('{"preference": [[0.5, null], [0.5, 0.5]]}', "is None, not a number"),
         ('{"preference": [[0.5, NaN], [0.5, 0.5]]}', "is nan: every entry must be a finite"),
         ('{"preference": [[0.5]], "reference": [1], "log_reference": [0]}', "Keep one"),
-        ('{"preference": [[0.5, 0.7], [0.3, 0.5]], "reference": [1, 0]}', "must give every action a positive"),
+        (
+            '{"preference": [[0.5, 0.7], [0.3, 0.5]], "reference": [1, 0]}',
+            "must give every action a positive",
+        ),
         ('{"preference": [[0.5, 0.7], [0.3, 0.5]], "reference": [[0.5]]}', "reference sums to 0.5"),
         ('{"preference": [[0.5, 0.7], [0.3, 0.5]], "reference": [[1.0]]}', "log_reference has shape"),
         ('{"preference": 3}', "shape"),
@@ -186,7 +206,16 @@ def test_bad_json_is_named(tmp_path, text, message):
 
 def test_json_with_reference_and_empty_diagonal(tmp_path):
     path = tmp_path / "game.json"
-    path.write_text(json.dumps({"preference": [[None, 0.9], [0.1, None]], "reference": [0.25, 0.75], "tau": 0.5, "actions": ["a", "b"]}))
+    path.write_text(
+        json.dumps(
+            {
+                "preference": [[None, 0.9], [0.1, None]],
+                "reference": [0.25, 0.75],
+                "tau": 0.5,
+                "actions": ["a", "b"],
+            }
+        )
+    )
     game = read_preference_game(path)
     assert game == from_reference([[0.5, 0.9], [0.1, 0.5]], [0.25, 0.75], 0.5, actions=("a", "b"))
 

@@ -40,7 +40,14 @@ def project(tmp_path):
     def run(shift=1.0, factor=10.0, **env):
         (tmp_path / "helper.py").write_text(textwrap.dedent(HELPER.format(shift=shift, factor=factor)))
         environment = {**os.environ, "THEORYLAB_CACHE": str(cache), "PYTHONDONTWRITEBYTECODE": "1", **env}
-        out = subprocess.run([sys.executable, "caller.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        out = subprocess.run(
+            [sys.executable, "caller.py"],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         value, hits = out.stdout.split()
         return float(value), int(hits)
 
@@ -77,6 +84,6 @@ def test_no_cache_and_a_cache_that_cannot_be_made(project, tmp_path):
 
 def test_cache_folders_are_private(project):
     project()
-    folders = [f for f in (project.cache / "kernels").iterdir()]
+    folders = list((project.cache / "kernels").iterdir())
     assert folders
     assert all(f.stat().st_mode & 0o077 == 0 for f in folders)

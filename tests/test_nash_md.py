@@ -48,7 +48,9 @@ def test_the_kill_matrix_is_full():
     assert not result.toothless
     assert not result.false_alarms
     # the identity refutes every wrong update of the algorithm
-    updates = [m for m in result.matrix["nash-md-step-exact"] if not m.startswith(("gradient-", "oracle-", "opponent-kl", "self-play"))]
+    updates = [
+        m for m in result.matrix["nash-md-step-exact"] if not m.startswith(("gradient-", "oracle-", "opponent-kl", "self-play"))
+    ]
     survivors = [m for m in updates if not result.matrix["nash-md-step-exact"][m]]
     assert survivors == ["rewards-centred"]
 
@@ -62,13 +64,29 @@ def test_shipped_tables_have_the_published_equilibria(plugin):
     assert_allclose(regularised, [0.449915825690119863, 0.223000107434123068, 0.327084066876757069], rtol=1e-11)
 
     models = plugin.references["language-models"]
-    expected = [1.396657e-4, 0.02904304, 0.00332601, 0.03378362, 0.00637068, 0.09521611, 0.20724095, 0.62487993]
+    expected = [
+        1.396657e-4,
+        0.02904304,
+        0.00332601,
+        0.03378362,
+        0.00637068,
+        0.09521611,
+        0.20724095,
+        0.62487993,
+    ]
     assert_allclose(np.exp(games.regularised_equilibrium(models).log_policy[0]), expected, rtol=2e-6)  # printed with 7 digits
     best = minimax_winner(models.preference[0]).policy
     assert models.actions[int(best.argmax())] == "MTPO-tau"
     assert best.max() == pytest.approx(1.0)
 
-    dice = np.array([[0.5, 2 / 3, 4 / 9, 1 / 3], [1 / 3, 0.5, 2 / 3, 0.5], [5 / 9, 1 / 3, 0.5, 2 / 3], [2 / 3, 0.5, 1 / 3, 0.5]])
+    dice = np.array(
+        [
+            [0.5, 2 / 3, 4 / 9, 1 / 3],
+            [1 / 3, 0.5, 2 / 3, 0.5],
+            [5 / 9, 1 / 3, 0.5, 2 / 3],
+            [2 / 3, 0.5, 1 / 3, 0.5],
+        ]
+    )
     assert_allclose(plugin.references["four-dice"].preference[0], dice, rtol=1e-15)
     raters = plugin.references["raters"]
     skew = raters.preference[0] - 0.5
@@ -78,7 +96,11 @@ def test_shipped_tables_have_the_published_equilibria(plugin):
 def test_measures_are_enclosed_by_the_exact_replay(plugin):
     """Floats and intervals are written apart; every measure must agree within the slack that the claims grant."""
     run, twin = plugin.algorithm.function, plugin.algorithm.precisely
-    subjects = [plugin.references["contextual"], plugin.references["dice"], random_game(np.random.default_rng(2))]
+    subjects = [
+        plugin.references["contextual"],
+        plugin.references["dice"],
+        random_game(np.random.default_rng(2)),
+    ]
     before, iv.prec = iv.prec, 424
     try:
         for game in subjects:
@@ -164,7 +186,12 @@ def restated(game: PreferenceGame, how: str) -> PreferenceGame:
     n = game.action_count
     if how == "permuted":
         order = np.random.default_rng(n).permutation(n)
-        return PreferenceGame(game.preference[:, order][:, :, order], game.log_reference[:, order], game.tau, game.prompt_weights)
+        return PreferenceGame(
+            game.preference[:, order][:, :, order],
+            game.log_reference[:, order],
+            game.tau,
+            game.prompt_weights,
+        )
     if how == "split prompt":
         return PreferenceGame(
             np.repeat(game.preference, 2, axis=0), np.repeat(game.log_reference, 2, axis=0), game.tau,
@@ -186,14 +213,23 @@ def test_restating_a_game_moves_neither_equilibrium_nor_divergences(plugin, how)
         assert games.kl(game, a, game.log_reference) == pytest.approx(games.kl(other, b, other.log_reference), rel=1e-10)
         assert games.exploitability(game, a) == pytest.approx(games.exploitability(other, b), rel=1e-9, abs=1e-15)
         one, two = (
-            plugin.algorithm.function(g, trial_stream(0, "x", "y", 0), steps=50, mixing=0.25)["constant_kl"] for g in (game, other)
+            plugin.algorithm.function(g, trial_stream(0, "x", "y", 0), steps=50, mixing=0.25)["constant_kl"]
+            for g in (game, other)
         )
         assert_allclose(one, two, rtol=1e-9, atol=1e-12)
 
 
 def test_results_are_the_same_to_the_bit_for_any_workers_and_chunks():
     def digest(**options):
-        report = check(Request(LOCATOR, seeds=12, claims=("nash-md-step", "self-play-limit", "late-start-last-iterate"), **options), "x")
+        report = check(
+            Request(
+                LOCATOR,
+                seeds=12,
+                claims=("nash-md-step", "self-play-limit", "late-start-last-iterate"),
+                **options,
+            ),
+            "x",
+        )
         return [(v.claim, v.status, v.evidence, v.counterexample and v.counterexample.digest) for v in report.verdicts]
 
     alone = digest()

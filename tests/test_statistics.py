@@ -42,11 +42,38 @@ def test_fixed_sample_bounds_match_vectors():
 
 
 def test_plug_in_bets_match_vectors():
-    bets = [5.880087139, 4.336559122, 3.099078033, 2.806909929, 2.620636319, 2.181657291, 1.778038081, 1.724412258]
+    bets = [
+        5.880087139,
+        4.336559122,
+        3.099078033,
+        2.806909929,
+        2.620636319,
+        2.181657291,
+        1.778038081,
+        1.724412258,
+    ]
     assert_allclose(betting.plug_in_bets(X8, 0.05), bets, rtol=TEN_DIGITS)
-    up = [0.6931471806, 0.2876820725, 0.7985076962, 0.952658376, 1.725848264, 1.032701084, 1.438166192, 2.044301995]
+    up = [
+        0.6931471806,
+        0.2876820725,
+        0.7985076962,
+        0.952658376,
+        1.725848264,
+        1.032701084,
+        1.438166192,
+        2.044301995,
+    ]
     assert_allclose(betting.log_wealth_up(X8, 0.3, 0.05), up, rtol=TEN_DIGITS)
-    down = [-0.2876820725, 0.7239188392, 0.9470623905, 1.640209571, 0.9470623905, 1.956962159, 2.261211938, 2.261211938]
+    down = [
+        -0.2876820725,
+        0.7239188392,
+        0.9470623905,
+        1.640209571,
+        0.9470623905,
+        1.956962159,
+        2.261211938,
+        2.261211938,
+    ]
     assert_allclose(betting.log_wealth_down(X8, 0.8, 0.05), down, rtol=TEN_DIGITS)
     capital = [1, 0.6666666667, 1.111111111, 1.296296296, 2.808641975, 1.404320988, 2.106481481, 3.861882716]
     assert_allclose(betting.hedged_capital(X8, 0.3, 0.05), capital, rtol=TEN_DIGITS)
@@ -56,7 +83,16 @@ def test_plug_in_bets_match_vectors():
 
 
 def test_grid_mixture_matches_vectors():
-    path = [0.395617298, 0.08138109745, 0.3772859802, 0.4957498131, 1.180820102, 0.2533856742, 0.4790578046, 0.9120603051]
+    path = [
+        0.395617298,
+        0.08138109745,
+        0.3772859802,
+        0.4957498131,
+        1.180820102,
+        0.2533856742,
+        0.4790578046,
+        0.9120603051,
+    ]
     assert_allclose(grid.log_e_path(X8, 0.3), path, rtol=TEN_DIGITS)
     assert grid.log_e_above(X100, 0.3) == vector(23.52672123)
     assert grid.log_e_above(X100, 0.5) == vector(-0.399873265)
@@ -73,7 +109,17 @@ def test_grid_mixture_matches_vectors():
     ("k", "n", "delta", "p", "lower", "upper", "above", "below", "uniform"),
     [
         (12, 100, 0.05, 0.004274182466, 0.07072183757, 0.1871661098, 2.913178813, -2.584473448, 1.309196358),
-        (3, 1000, 0.01, 0.997320568, 0.0008181753982, 0.007735244718, -2.123676882, 2.676205937, -6.596810844),
+        (
+            3,
+            1000,
+            0.01,
+            0.997320568,
+            0.0008181753982,
+            0.007735244718,
+            -2.123676882,
+            2.676205937,
+            -6.596810844,
+        ),
         (0, 100, 0.05, 1, 0, 0.02951304961, -1.834684514, 3.766184794, -4.615120517),
         (5, 5, 0.5, 0.03125, 0.5492802717, 1, 2.351375257, -1.791759469, 2.351375257),
     ],
@@ -91,7 +137,10 @@ def test_binomial_agrees_with_scipy():
         result = stats.binomtest(k, n, delta, alternative="greater")
         assert binomial.exact_p(k, n, delta) == pytest.approx(result.pvalue, rel=1e-11)
         interval = stats.binomtest(k, n, delta).proportion_ci(0.9, method="exact")
-        assert binomial.clopper_pearson(k, n, 0.05) == (pytest.approx(interval.low, rel=1e-9), pytest.approx(interval.high, rel=1e-9))
+        assert binomial.clopper_pearson(k, n, 0.05) == (
+            pytest.approx(interval.low, rel=1e-9),
+            pytest.approx(interval.high, rel=1e-9),
+        )
 
 
 def test_likelihood_ratio_and_clean_run_counts():
@@ -203,8 +252,14 @@ def test_e_values_have_mean_at_most_one_under_the_null(n, delta):
         return float(np.sum(chosen * p**k * (1 - p) ** (n - k) * np.exp(log_e)))
 
     zero_one = [np.repeat([1.0, 0.0], [i, n - i]) for i in k]
-    above = {"binomial": [binomial.log_e_above(int(i), n, delta) for i in k], "grid": [grid.log_e_above(x, delta) for x in zero_one]}
-    below = {"binomial": [binomial.log_e_below(int(i), n, delta) for i in k], "grid": [grid.log_e_below(x, delta) for x in zero_one]}
+    above = {
+        "binomial": [binomial.log_e_above(int(i), n, delta) for i in k],
+        "grid": [grid.log_e_above(x, delta) for x in zero_one],
+    }
+    below = {
+        "binomial": [binomial.log_e_below(int(i), n, delta) for i in k],
+        "grid": [grid.log_e_below(x, delta) for x in zero_one],
+    }
     rounding_error = 1e-12
     for p in np.linspace(0.0, 1.0, 21):
         for log_e in above.values():

@@ -78,9 +78,7 @@ plugin.reference("one", One())
     plugin = load(locator)
     plan = make_plan(Request(locator, seeds=12), plugin)
     assert plan.subjects[0].instance.digest() == _digest()
-    results = execute(
-        plugin, locator, plan, jobs(plan, 12, 2), Work(plan.claims, plan.parameters, 0), workers=2
-    )
+    results = execute(plugin, locator, plan, jobs(plan, 12, 2), Work(plan.claims, plan.parameters, 0), workers=2)
     bad = [r.seed for r in results if r.problem]
     assert bad == [GUILTY]
     assert [r.seed for r in results] == list(range(12))
@@ -112,7 +110,18 @@ def test_prints_of_a_plugin_stay_off_stdout(command, tmp_path):
 
     save_instance(load(AWKWARD).references["calm"].replace(fault="print", at=-1.0), tmp_path / "r.json")
     for workers in ("0", "1"):
-        done = command("check", AWKWARD.value, "--instance", tmp_path / "r.json", "--seeds", "3", "--format", "json", "--workers", workers)
+        done = command(
+            "check",
+            AWKWARD.value,
+            "--instance",
+            tmp_path / "r.json",
+            "--seeds",
+            "3",
+            "--format",
+            "json",
+            "--workers",
+            workers,
+        )
         assert done.returncode == 0, done.stderr
         assert "noise" not in done.stdout
         assert "noise" in done.stderr

@@ -18,7 +18,6 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba.core import config
 from numba.core.caching import FunctionCache
 from numba.core.dispatcher import Dispatcher
 
@@ -78,6 +77,7 @@ class _DigestCache:
             root = cache_root()
             if root is not None:
                 with _LOCK:
+                    config: Any = numba.config
                     before = config.CACHE_DIR
                     try:
                         folder = root / participating_digest(self._function)
@@ -128,7 +128,7 @@ class _DigestCache:
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile `function` with Numba: nopython, GIL released, strict floating point, cached by digest."""
-    dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
+    dispatcher: Any = numba.njit(nogil=True, error_model="numpy")(function)
     if isinstance(dispatcher, Dispatcher):  # a plain function when NUMBA_DISABLE_JIT is set
-        dispatcher._cache = _DigestCache(function)
+        setattr(dispatcher, "_cache", _DigestCache(function))  # noqa: B010 - Numba offers no public door
     return dispatcher

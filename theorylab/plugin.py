@@ -145,7 +145,12 @@ class Plugin:
 
     def reference(self, name: str, instance: Any) -> Any:
         """A named instance that every check includes; an instance, or a function without arguments that makes one."""
-        self._add("reference instance", self._draft.references, name, instance if callable(instance) else lambda: instance)
+        self._add(
+            "reference instance",
+            self._draft.references,
+            name,
+            instance if callable(instance) else lambda: instance,
+        )
         return instance
 
     def reader(self, function: F) -> F:
@@ -236,7 +241,7 @@ class Plugin:
         """A broken run. `refuted_by` names the claims that must refute it, or `survives` says why none can."""
 
         def decorate(function: F) -> F:
-            label = kebab(name or getattr(function, "__name__", ""))
+            label = kebab(name if name is not None else function.__name__)
             claims = (refuted_by,) if isinstance(refuted_by, str) else tuple(refuted_by)
             if bool(claims) == bool(survives):
                 raise PluginError(

@@ -66,9 +66,7 @@ def load(locator: Locator) -> Plugin:
     except PluginError:
         raise
     except Exception as error:
-        raise PluginError(
-            f"Plugin {locator.name!r} ({locator.origin}) cannot be imported: {_last_line(error)}."
-        ) from error
+        raise PluginError(f"Plugin {locator.name!r} ({locator.origin}) cannot be imported: {_last_line(error)}.") from error
     return plugin
 
 

@@ -7,7 +7,7 @@ taken from the algorithm, so that a wrong update shows whatever it does.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ LATE_START = -690.0
 
 def theorem_rates(steps: int, tau: float, first: int = 0) -> Array:
     """(T,) eta_t = 2 / (tau (t + 2)), t from `first`. Source: arXiv 2312.00886, Theorem 1."""
-    return 2.0 / (tau * (np.arange(first, first + steps) + 2.0))
+    return np.asarray(2.0 / (tau * (np.arange(first, first + steps) + 2.0)), dtype=np.float64)
 
 
 def stable_pull(tau: float) -> float:
@@ -60,7 +60,7 @@ class Variant:
     gain: float = 1.0
     table: Callable[[Array], Array] = lambda preference: preference
     rates: Callable[[int, float], Array] = theorem_rates
-    oracle: Oracle = Oracle()
+    oracle: Oracle = field(default_factory=Oracle)
     gradient: str = "correct"
 
     def descend(self, game: PreferenceGame, log_start: Array, eta: Array, opponent: int) -> Trace:
@@ -148,9 +148,7 @@ def _game_measures(game: PreferenceGame, draws: Draws, log_solution: Array, vari
     }
 
 
-def _nash_md_measures(
-    game: PreferenceGame, draws: Draws, log_solution: Array, steps: int, variant: Variant
-) -> dict[str, Any]:
+def _nash_md_measures(game: PreferenceGame, draws: Draws, log_solution: Array, steps: int, variant: Variant) -> dict[str, Any]:
     tau, mu, eta = game.tau, game.log_reference, theorem_rates(steps, game.tau)
     assert mu is not None
     trace = variant.descend(game, draws.log_start, variant.rates(steps, tau), variant.opponent)
@@ -180,19 +178,16 @@ def _nash_md_measures(
         "step_balance": (1.0 - a) * kl[:-1] - eta * advantage - (1.0 - a) * _mean(game, _kl(mixture, before)) + _mean(game, tilt),
         "span_squared": _mean(game, span**2),
         "log_range": max(float(np.abs(trace.log_policies).max()), float(np.abs(mu).max())),
-        "exploitability_after": _mean(
-            game, np.einsum("xyz,txz->txy", game.preference - 0.5, np.exp(after)).max(axis=-1)
-        ),
+        "exploitability_after": _mean(game, np.einsum("xyz,txz->txy", game.preference - 0.5, np.exp(after)).max(axis=-1)),
         "mixture_kl": _mean(game, _kl(other, own)),
         "mixture_chord": a * games.kl(game, other, mu) + (1.0 - a) * _mean(game, _kl(other, before)),
         "mixture_anchor_kl": a * _mean(game, _kl(own, mu)),
         "mixture_policy_kl": (1.0 - a) * _mean(game, _kl(own, before)),
         "three_point_excess": _mean(
-            game, _kl(other, after) - _kl(other, mixture) - ((np.exp(mixture) - np.exp(other)) * delta).sum(axis=-1)
+            game,
+            _kl(other, after) - _kl(other, mixture) - ((np.exp(mixture) - np.exp(other)) * delta).sum(axis=-1),
         ),
-        "three_point_exact": _mean(
-            game, _log_mean_exp(mixture, delta - (np.exp(mixture) * delta).sum(axis=-1, keepdims=True))
-        ),
+        "three_point_exact": _mean(game, _log_mean_exp(mixture, delta - (np.exp(mixture) * delta).sum(axis=-1, keepdims=True))),
         "delta_max_squared": _mean(game, np.abs(delta).max(axis=-1) ** 2),
         "delta_span_squared": _mean(game, (delta.max(axis=-1) - delta.min(axis=-1)) ** 2),
     }
@@ -213,7 +208,10 @@ def _constant_step_measures(game: PreferenceGame, log_solution: Array, steps: in
     eta = a / game.tau
     assert game.log_reference is not None
     constant = np.full(steps, eta)
-    kl = _mean(game, _kl(log_solution, variant.descend(game, game.log_reference, constant, variant.opponent).log_policies))
+    kl = _mean(
+        game,
+        _kl(log_solution, variant.descend(game, game.log_reference, constant, variant.opponent).log_policies),
+    )
     fixed = constant_step_fixed_point(game, a, variant.oracle)
     moved = variant.descend(game, fixed, constant[:1], variant.opponent).log_policies[1]
     measures = {
@@ -275,7 +273,10 @@ def _late_start_measures(game: PreferenceGame, log_solution: Array, steps: int, 
     start = np.zeros_like(log_solution)
     np.put_along_axis(start, log_solution.argmax(axis=-1)[:, None], LATE_START, axis=-1)
     trace = variant.descend(game, log_softmax(start), theorem_rates(steps, game.tau, first=1), variant.opponent)
-    return {"late_kl": _mean(game, _kl(log_solution, trace.log_policies[1:])), "late_t": np.arange(2.0, steps + 2.0)}
+    return {
+        "late_kl": _mean(game, _kl(log_solution, trace.log_policies[1:])),
+        "late_t": np.arange(2.0, steps + 2.0),
+    }
 
 
 def _token_measures(tokens: Array) -> dict[str, Any]:
@@ -283,11 +284,17 @@ def _token_measures(tokens: Array) -> dict[str, Any]:
     (first, after0, after1), (r_first, r_after0, r_after1) = tokens
     policy = np.array([[first * after0, first * (1 - after0)], [(1 - first) * after1, (1 - first) * (1 - after1)]])
     reference = np.array(
-        [[r_first * r_after0, r_first * (1 - r_after0)], [(1 - r_first) * r_after1, (1 - r_first) * (1 - r_after1)]]
+        [
+            [r_first * r_after0, r_first * (1 - r_after0)],
+            [(1 - r_first) * r_after1, (1 - r_first) * (1 - r_after1)],
+        ]
     )
     joint = np.sqrt(policy * reference)
     heads = np.sqrt(np.array([first * r_first, (1 - first) * (1 - r_first)]))
-    return {"sequence_first": float(joint[0].sum() / joint.sum()), "token_first": float(heads[0] / heads.sum())}
+    return {
+        "sequence_first": float(joint[0].sum() / joint.sum()),
+        "token_first": float(heads[0] / heads.sum()),
+    }
 
 
 def _bradley_terry_measures(game: PreferenceGame, draws: Draws) -> dict[str, Any]:

@@ -46,7 +46,12 @@ def divergence_range(tau: Any) -> Any:
 # -- one step: identities and inequalities ------------------------------------------------------------------------
 
 
-@plugin.claim("kl_after", holds=Equals(nats), source="one-step balance, proved in this plugin's README", provenance="derived")
+@plugin.claim(
+    "kl_after",
+    holds=Equals(nats),
+    source="one-step balance, proved in this plugin's README",
+    provenance="derived",
+)
 def nash_md_step_exact(step_balance: Any) -> Any:
     """K[t+1] = (1 - eta tau) K[t] - eta (P_tau(pi* > m) - 1/2) - (1 - eta tau) KL(m, pi_t) + log E_m exp(eta (P(. > m) - 1/2))."""
     return step_balance
@@ -58,7 +63,13 @@ def nash_md_step(tau: Any, eta: Any, kl_before: Any) -> Any:
     return (1 - eta * tau) * kl_before + 2 * eta**2
 
 
-@plugin.claim("kl_after", holds=Always(nats), source="Theorem 1 with Hoeffding's constant", provenance="derived", along="t")
+@plugin.claim(
+    "kl_after",
+    holds=Always(nats),
+    source="Theorem 1 with Hoeffding's constant",
+    provenance="derived",
+    along="t",
+)
 def nash_md_step_sharp(tau: Any, eta: Any, kl_before: Any) -> Any:
     """K[t+1] <= (1 - eta tau) K[t] + eta^2 / 8."""
     return (1 - eta * tau) * kl_before + eta**2 / 8
@@ -114,21 +125,38 @@ def constant_nats(fixed_point_range: Any, constant_eta: Any, tau: Any) -> Any:
     return U64 * (1 + fixed_point_range + constant_eta + 1 / tau)
 
 
-@plugin.claim("constant_kl", holds=Always(constant_nats), source="Theorem 1, one step, unrolled", provenance="derived", along="t")
+@plugin.claim(
+    "constant_kl",
+    holds=Always(constant_nats),
+    source="Theorem 1, one step, unrolled",
+    provenance="derived",
+    along="t",
+)
 def nash_md_constant_step(tau: Any, constant_eta: Any, constant_kl_start: Any, t: Any) -> Any:
     """KL(pi*, pi_T) <= (1 - eta tau)^T K_0 + (2 eta / tau) (1 - (1 - eta tau)^T) from pi_0 = mu."""
     kept = (1 - constant_eta * tau) ** t
     return kept * constant_kl_start + 2 * constant_eta / tau * (1 - kept)
 
 
-@plugin.claim("constant_kl", holds=Always(constant_nats), source="the same with Hoeffding's constant", provenance="derived", along="t")
+@plugin.claim(
+    "constant_kl",
+    holds=Always(constant_nats),
+    source="the same with Hoeffding's constant",
+    provenance="derived",
+    along="t",
+)
 def nash_md_constant_step_sharp(tau: Any, constant_eta: Any, constant_kl_start: Any, t: Any) -> Any:
     """KL(pi*, pi_T) <= (1 - eta tau)^T K_0 + (eta / (8 tau)) (1 - (1 - eta tau)^T) from pi_0 = mu."""
     kept = (1 - constant_eta * tau) ** t
     return kept * constant_kl_start + constant_eta / (8 * tau) * (1 - kept)
 
 
-@plugin.claim("constant_displacement", holds=Equals(fixed_nats), source="fixed points of constant steps", provenance="derived")
+@plugin.claim(
+    "constant_displacement",
+    holds=Equals(fixed_nats),
+    source="fixed points of constant steps",
+    provenance="derived",
+)
 def constant_step_fixed_point() -> Any:
     """With constant eta, a = eta tau, the policy mu exp(P pi*_{tau/(1-a)} / tau) / Z is left in place."""
     return 0
@@ -139,7 +167,12 @@ def settled_nats(fixed_point_range: Any, tau: Any) -> Any:
     return fixed_nats(fixed_point_range, tau) + 1e-12 * (1 + 1 / tau**2)
 
 
-@plugin.claim("constant_limit_error", holds=Equals(settled_nats), source="limits of constant steps", provenance="derived")
+@plugin.claim(
+    "constant_limit_error",
+    holds=Equals(settled_nats),
+    source="limits of constant steps",
+    provenance="derived",
+)
 def constant_step_limit() -> Any:
     """A run with constant steps that settles does so at that fixed point (largest log-probability error)."""
     return 0
@@ -185,7 +218,12 @@ def equilibrium_radius_sharp(tau: Any) -> Any:
     return 1 / (8 * tau**2)
 
 
-@plugin.claim("exploitability", holds=Equals(wide_nats), source="the fixed-point equation at its maximum", provenance="derived")
+@plugin.claim(
+    "exploitability",
+    holds=Equals(wide_nats),
+    source="the fixed-point equation at its maximum",
+    provenance="derived",
+)
 def equilibrium_exploitability(exploitability_formula: Any) -> Any:
     """max_y P(y > pi*) - 1/2 = tau (max_y log(pi*(y) / mu(y)) - KL(pi*, mu))."""
     return exploitability_formula
@@ -244,7 +282,12 @@ def three_point_sharp(delta_span_squared: Any) -> Any:
 # -- self-play, the baseline ---------------------------------------------------------------------------------------------
 
 
-@plugin.claim("self_play_kl_after", holds=Equals(wide_nats), source="one-step balance of self-play", provenance="derived")
+@plugin.claim(
+    "self_play_kl_after",
+    holds=Equals(wide_nats),
+    source="one-step balance of self-play",
+    provenance="derived",
+)
 def self_play_step_exact(self_play_balance: Any) -> Any:
     """K[t+1] = (1 - eta tau) K[t] - eta (P_tau(pi* > pi_t) - 1/2) + log E_{pi_t} exp(eta (d - E d)), d = P pi_t - tau log(pi_t / mu)."""
     return self_play_balance
@@ -259,7 +302,12 @@ def self_play_bounded_ratio() -> Any:
     return 1
 
 
-@plugin.claim("self_play_displacement", holds=Equals(fixed_nats), source="fixed points of self-play", provenance="derived")
+@plugin.claim(
+    "self_play_displacement",
+    holds=Equals(fixed_nats),
+    source="fixed points of self-play",
+    provenance="derived",
+)
 def self_play_fixed_point() -> Any:
     """Self-play with constant steps leaves pi*_tau in place."""
     return 0
@@ -297,7 +345,12 @@ def estimate_range(tau: Any, policy_log_ratio: Any) -> Any:
     return 0.5 + tau * policy_log_ratio
 
 
-@plugin.claim("gradient_at_fixed_point", holds=Equals(fixed_nats), source="stationary points of Nash-MD-PG", provenance="derived")
+@plugin.claim(
+    "gradient_at_fixed_point",
+    holds=Equals(fixed_nats),
+    source="stationary points of Nash-MD-PG",
+    provenance="derived",
+)
 def gradient_fixed_point() -> Any:
     """The expected estimate vanishes at mu exp(P pi*_{tau/(1-beta)} / tau) / Z (largest coordinate)."""
     return 0

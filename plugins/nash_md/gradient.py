@@ -20,9 +20,10 @@ from .oracle import Oracle
 COMPLEX_STEP = 1e-30  # any size does: the error is of order step^2
 
 
-def _log_softmax(z: Array) -> Array:
+def _log_softmax(z: Any) -> Any:
+    """Log-probabilities, real or complex."""
     shifted = z - z.real.max(axis=-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
 def opponent_of(log_policy: Array, log_reference: Array, mixing: float, kind: str) -> Array:
@@ -75,9 +76,7 @@ def complex_step_gradient(function: Any, log_policy: Array) -> Array:
     return out
 
 
-def gradient_measures(
-    game: PreferenceGame, log_policy: Array, mixing: float, kind: str, oracle: Oracle
-) -> dict[str, Any]:
+def gradient_measures(game: PreferenceGame, log_policy: Array, mixing: float, kind: str, oracle: Oracle) -> dict[str, Any]:
     """The largest errors over prompts of the gradient statements."""
     tau, mu = game.tau, game.log_reference
     assert mu is not None

@@ -61,7 +61,10 @@ def _contextual() -> PreferenceGame:
     """Two prompts of unequal weight: one cyclic, one with a clear winner, each with its own reference."""
     winner = [[0.5, 0.8, 0.9], [0.2, 0.5, 0.6], [0.1, 0.4, 0.5]]
     return PreferenceGame(
-        np.array([ROCK_PAPER_SCISSORS, winner]), np.log([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]]), 0.25, np.array([0.75, 0.25])
+        np.array([ROCK_PAPER_SCISSORS, winner]),
+        np.log([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]]),
+        0.25,
+        np.array([0.75, 0.25]),
     )
 
 
@@ -70,9 +73,7 @@ plugin.reference("rock-paper-scissors-low-tau", lambda: from_reference(ROCK_PAPE
 plugin.reference("uniform-rock-paper-scissors", lambda: PreferenceGame(np.array(ROCK_PAPER_SCISSORS), None, 0.3))
 plugin.reference("dice", lambda: from_reference(cycle(5 / 9), [0.6, 0.3, 0.1], 0.1))
 plugin.reference("four-dice", _four_dice)
-plugin.reference(
-    "noisy", lambda: from_reference([[0.5, 0.9, 0.6], [0.1, 0.5, 0.8], [0.4, 0.2, 0.5]], [0.2, 0.3, 0.5], 0.3)
-)
+plugin.reference("noisy", lambda: from_reference([[0.5, 0.9, 0.6], [0.1, 0.5, 0.8], [0.4, 0.2, 0.5]], [0.2, 0.3, 0.5], 0.3))
 plugin.reference("raters", _raters)
 plugin.reference("two-actions", lambda: from_reference([[0.5, 0.9], [0.1, 0.5]], [0.25, 0.75], 0.5))
 plugin.reference("late-start", lambda: from_reference([[0.5, 1.0], [0.0, 0.5]], [0.5, 0.5], 1.0))
@@ -95,7 +96,12 @@ def equilibrium_and_speed(game: PreferenceGame, *, steps: int, mixing: float) ->
         winner = minimax_winner(game.preference[x]).policy
         order = np.argsort(-solution[x], kind="stable")
         rows = tuple(
-            (game.actions[y], float(np.exp(solution[x, y])), float(winner[y]), float(np.exp(game.log_reference[x, y])))
+            (
+                game.actions[y],
+                float(np.exp(solution[x, y])),
+                float(winner[y]),
+                float(np.exp(game.log_reference[x, y])),
+            )
             for y in order
         )
         suffix = f" at {prompt}" if len(game.prompts) > 1 else ""
@@ -119,8 +125,7 @@ def _speed(game: PreferenceGame, solution: np.ndarray) -> Answer:
     """Steps that Nash-MD takes to KL targets, beside the steps after which the theorem promises them."""
     from theorylab.solvers import games
 
-    from .algorithm import theorem_rates
-    from .algorithm import Variant
+    from .algorithm import Variant, theorem_rates
 
     assert game.log_reference is not None
     most = max(200, min(20_000, 40_000_000 // game.preference.size))

@@ -20,14 +20,16 @@ from .precise import replay
 STEP = "nash-md-step-exact"
 
 
-def _mutant(
-    name: str, description: str, variant: Variant, refuted_by: Sequence[str] = (), survives: str | None = None
-) -> None:
+def _mutant(name: str, description: str, variant: Variant, refuted_by: Sequence[str] = (), survives: str | None = None) -> None:
     def broken(game: PreferenceGame, rng: np.random.Generator, *, steps: int, mixing: float) -> dict[str, Any]:
         return measure(game, rng, steps, mixing, variant)
 
     plugin.mutant(
-        name=name, refuted_by=refuted_by, survives=survives, description=description, precisely=partial(replay, variant=variant)
+        name=name,
+        refuted_by=refuted_by,
+        survives=survives,
+        description=description,
+        precisely=partial(replay, variant=variant),
     )(broken)
 
 
@@ -76,8 +78,18 @@ _mutant(
     "exponent-tau", "The mixture's exponent is tau instead of eta tau.", Variant(pull=lambda eta, tau: 0.0 * eta + min(tau, 1.0)),
     [STEP, "constant-step-fixed-point"],
 )  # fmt: skip
-_mutant("pull-halved", "The pull towards the reference is halved.", Variant(pull=lambda eta, tau: eta * tau / 2), [STEP])
-_mutant("preference-doubled", "The preference step is twice as long.", Variant(gain=2.0), [STEP, "self-play-step-exact"])
+_mutant(
+    "pull-halved",
+    "The pull towards the reference is halved.",
+    Variant(pull=lambda eta, tau: eta * tau / 2),
+    [STEP],
+)
+_mutant(
+    "preference-doubled",
+    "The preference step is twice as long.",
+    Variant(gain=2.0),
+    [STEP, "self-play-step-exact"],
+)
 _mutant("preference-halved", "The preference step is half as long.", Variant(gain=0.5), [STEP])
 _mutant("diagonal-one", "An action beats itself.", Variant(table=_with_diagonal(1.0)), [STEP])
 _mutant("diagonal-zero", "An action loses to itself.", Variant(table=_with_diagonal(0.0)), [STEP])
@@ -85,9 +97,17 @@ _mutant(
     "opponent-reference", "The opponent is the reference policy: a best response to it.",
     Variant(opponent=REFERENCE, self_opponent=REFERENCE), [STEP, "self-play-fixed-point"],
 )  # fmt: skip
-_mutant("rate-constant", "The rate stays at 1 / tau.", Variant(rates=lambda steps, tau: np.full(steps, 1.0 / tau)), [STEP])
 _mutant(
-    "arithmetic-mixture", "Base and opponent are arithmetic mixtures.", Variant(base=ARITHMETIC, opponent=ARITHMETIC), [STEP]
+    "rate-constant",
+    "The rate stays at 1 / tau.",
+    Variant(rates=lambda steps, tau: np.full(steps, 1.0 / tau)),
+    [STEP],
+)
+_mutant(
+    "arithmetic-mixture",
+    "Base and opponent are arithmetic mixtures.",
+    Variant(base=ARITHMETIC, opponent=ARITHMETIC),
+    [STEP],
 )
 _mutant(
     "opponent-policy", "The opponent is pi_t: self-play passed off as Nash-MD.", Variant(opponent=POLICY),
@@ -98,7 +118,12 @@ _mutant(
     Variant(self_opponent=MIXTURE), ["self-play-step-exact", "self-play-fixed-point", "self-play-limit"],
 )  # fmt: skip
 _mutant("opponent-stale", "The opponent is the previous mixture.", Variant(opponent=PREVIOUS_MIXTURE), [STEP])
-_mutant("opponent-arithmetic", "The opponent alone is an arithmetic mixture.", Variant(opponent=ARITHMETIC), [STEP])
+_mutant(
+    "opponent-arithmetic",
+    "The opponent alone is an arithmetic mixture.",
+    Variant(opponent=ARITHMETIC),
+    [STEP],
+)
 _mutant("schedule-one", "The rate is 1 / (tau (t + 2)).", Variant(rates=_rates(1.0, 2.0)), [STEP])
 _mutant("schedule-four", "The rate is 4 / (tau (t + 4)).", Variant(rates=_rates(4.0, 4.0)), [STEP])
 _mutant("hard-labels", "Win rates are rounded to 0 or 1.", Variant(table=_hard_labels), [STEP])
@@ -124,7 +149,11 @@ _mutant(
 )  # fmt: skip
 for _kind, _text, _refuted in (
     ("gradient-through-opponent", "The gradient flows through the opponent.", ["gradient-is-unbiased"]),
-    ("opponent-is-policy", "The estimator's opponent is the policy itself.", ["gradient-is-unbiased", "kl-gradient-is-scaled"]),
+    (
+        "opponent-is-policy",
+        "The estimator's opponent is the policy itself.",
+        ["gradient-is-unbiased", "kl-gradient-is-scaled"],
+    ),
     ("mixing-swapped", "beta and 1 - beta are swapped.", ["gradient-is-unbiased", "gradient-fixed-point"]),
     ("arithmetic-opponent", "The estimator's opponent is an arithmetic mixture.", ["gradient-is-unbiased"]),
     ("no-kl-term", "The estimator has no KL term.", ["gradient-is-unbiased", "gradient-fixed-point"]),
@@ -134,5 +163,8 @@ for _kind, _text, _refuted in (
 ):
     _mutant(f"gradient-{_kind.removeprefix('gradient-')}", _text, Variant(gradient=_kind), _refuted)
 _mutant(
-    "gradient-no-baseline", "The baseline 1/2 is dropped.", Variant(gradient="no-baseline"), ["estimate-range"]
+    "gradient-no-baseline",
+    "The baseline 1/2 is dropped.",
+    Variant(gradient="no-baseline"),
+    ["estimate-range"],
 )

@@ -7,7 +7,7 @@ Limits of long constant-step runs and Bradley-Terry rewards are not replayed: th
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,9 @@ class Replay:
         floats = np.clip(self.variant.pull(np.array([float(eta.mid)]), self.source.tau), 0.0, 1.0)
         return iv.mpf(float(floats[0]))
 
-    def step(self, policy: Policy, before: Policy | None, previous: Policy | None, eta: Any, opponent: int) -> tuple[Policy, Policy]:
+    def step(
+        self, policy: Policy, before: Policy | None, previous: Policy | None, eta: Any, opponent: int
+    ) -> tuple[Policy, Policy]:
         """(next policy, mixture) of the variant."""
         v = self.variant
         pole = before if v.anchor == 1 and before is not None else self.mu
@@ -114,10 +116,14 @@ class Replay:
         return self.game.tilt(choose(v.base), gains, iv.mpf(v.gain) * eta), mixture
 
     def trace(self, start: Policy, rates: list[Any], opponent: int) -> tuple[list[Policy], list[Policy]]:
-        policies, mixtures = [start], []
+        policies, mixtures = [start], list[Policy]()
         for eta in rates:
             following, mixture = self.step(
-                policies[-1], policies[-2] if len(policies) > 1 else None, mixtures[-1] if mixtures else None, eta, opponent
+                policies[-1],
+                policies[-2] if len(policies) > 1 else None,
+                mixtures[-1] if mixtures else None,
+                eta,
+                opponent,
             )
             policies.append(following)
             mixtures.append(mixture)
@@ -135,7 +141,7 @@ class Replay:
 
     @cached_property
     def true_mixtures(self) -> list[Policy]:
-        out = []
+        out: list[Policy] = []
         for policy, eta in zip(self.nash_md[0][:-1], self.rates(), strict=True):
             first = not out
             out.append(self.mu if first else self.game.mixture(policy, eta * self.tau))
@@ -163,14 +169,14 @@ class Replay:
         for t, eta in enumerate(self.rates()):
             policy, own = self.nash_md[0][t], self.nash_md[1][t]
             a = iv.mpf(1) if t == 0 else eta * self.tau
-            rest = 1 - a
-            value = {
-                "mixture_kl": lambda: self.game.kl(other, own),
-                "mixture_chord": lambda: a * self.game.kl(other, self.mu) + rest * self.game.kl(other, policy),
-                "mixture_anchor_kl": lambda: a * self.game.kl(own, self.mu),
-                "mixture_policy_kl": lambda: rest * self.game.kl(own, policy),
-            }[part]
-            out.append(value())
+            if part == "mixture_kl":
+                out.append(self.game.kl(other, own))
+            elif part == "mixture_chord":
+                out.append(a * self.game.kl(other, self.mu) + (1 - a) * self.game.kl(other, policy))
+            elif part == "mixture_anchor_kl":
+                out.append(a * self.game.kl(own, self.mu))
+            else:
+                out.append((1 - a) * self.game.kl(own, policy))
         return out
 
     def lemma_two(self, part: str) -> list[Any]:
@@ -236,8 +242,7 @@ class Replay:
 
     def log_ratio(self) -> list[Any]:
         return [
-            self.tau
-            * largest([abs(a - b) for p, m in zip(policy, self.mu, strict=True) for a, b in zip(p, m, strict=True)])
+            self.tau * largest([abs(a - b) for p, m in zip(policy, self.mu, strict=True) for a, b in zip(p, m, strict=True)])
             for policy in self.self_play[1:]
         ]
 
@@ -286,9 +291,6 @@ class Replay:
 
     def measures(self) -> LazyMeasures:
         """Intervals by the names that the run uses."""
-        span_squared: Callable[[], Any] = lambda: [  # noqa: E731 - one of many thunks
-            self.game.average([span(g) ** 2 for g in gains]) for gains in self.true_gains
-        ]
         thunks: dict[str, Callable[[], Any]] = {
             "t": lambda: [iv.mpf(t + 1) for t in range(self.until + 1)],
             "eta": self.rates,
@@ -298,7 +300,7 @@ class Replay:
                 largest([kl(p, q) for p, q in zip(self.solution, policy, strict=True)]) for policy in self.nash_md[0][1:]
             ],
             "step_balance": self.balance,
-            "span_squared": span_squared,
+            "span_squared": lambda: [self.game.average([span(g) ** 2 for g in gains]) for gains in self.true_gains],
             "exploitability_after": lambda: [self.exploitability(p) for p in self.nash_md[0][1:]],
             "constant_eta": lambda: self.constant_pull / self.tau,
             "constant_kl_start": lambda: self.constant_kl[0],
@@ -321,9 +323,9 @@ class Replay:
             "token_first": lambda: self.tokens(False),
         }
         for part in ("mixture_kl", "mixture_chord", "mixture_anchor_kl", "mixture_policy_kl"):
-            thunks[part] = lambda part=part: self.lemma_one(part)
+            thunks[part] = partial(self.lemma_one, part)
         for part in ("three_point_excess", "three_point_exact", "delta_max_squared", "delta_span_squared"):
-            thunks[part] = lambda part=part: self.lemma_two(part)
+            thunks[part] = partial(self.lemma_two, part)
         return LazyMeasures(**thunks, **gradient_thunks(self))
 
 

@@ -30,17 +30,32 @@ def ucb1(means, rng, horizon):
 @plugin.run(horizon=2000)
 def run(arms, rng, *, horizon):
     pulls = ucb1(arms.means, rng, horizon)
-    return {"regret": float(pulls @ (arms.means.max() - arms.means)), "best_share": pulls[arms.means.argmax()] / horizon}
+    return {
+        "regret": float(pulls @ (arms.means.max() - arms.means)),
+        "best_share": pulls[arms.means.argmax()] / horizon,
+    }
 
 
-@plugin.claim("regret", holds=OnAverage(), source="Theorem 1", within=lambda arms, horizon: (0, horizon * np.ptp(arms.means)))
+@plugin.claim(
+    "regret",
+    holds=OnAverage(),
+    source="Theorem 1",
+    within=lambda arms, horizon: (0, horizon * np.ptp(arms.means)),
+)
 def regret_is_logarithmic(arms, horizon):
     "E[regret] <= 8 sum(log(T) / gap) + (1 + pi^2 / 3) sum(gap)"
     gaps = (arms.means.max() - arms.means)[arms.means < arms.means.max()]
     return 8 * np.log(horizon) * np.sum(1 / gaps) + (1 + np.pi**2 / 3) * gaps.sum()
 
 
-@plugin.claim("best_share", holds=WithProbability(0.9), relation=">=", source="illustration", provenance="derived", within=lambda: (0, 1))
+@plugin.claim(
+    "best_share",
+    holds=WithProbability(0.9),
+    relation=">=",
+    source="illustration",
+    provenance="derived",
+    within=lambda: (0, 1),
+)
 def best_arm_dominates():
     return 0.5
 
@@ -48,7 +63,10 @@ def best_arm_dominates():
 @plugin.mutant(refuted_by=["regret_is_logarithmic", "best_arm_dominates"])
 def losses_as_wins(arms, rng, *, horizon):
     pulls = ucb1(1.0 - arms.means, rng, horizon)
-    return {"regret": float(pulls @ (arms.means.max() - arms.means)), "best_share": pulls[arms.means.argmax()] / horizon}
+    return {
+        "regret": float(pulls @ (arms.means.max() - arms.means)),
+        "best_share": pulls[arms.means.argmax()] / horizon,
+    }
 
 
 plugin.reference("easy", Arms(np.array([0.9, 0.1])))

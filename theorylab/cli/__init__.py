@@ -100,7 +100,10 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception:
-        print("This is a defect of theorylab, not of your input. Please report it with the text below.", file=sys.stderr)
+        print(
+            "This is a defect of theorylab, not of your input. Please report it with the text below.",
+            file=sys.stderr,
+        )
         import traceback
 
         traceback.print_exc()

@@ -16,7 +16,13 @@ COUNTEREXAMPLES = Path(".theorylab") / "counterexamples"
 
 @click.command("check", short_help="Check what a plugin's theorems say.")
 @click.argument("plugin")
-@click.option("--seeds", type=SeedCount(), default=100, show_default=True, help="Budget of seeds, or as many as the claims need.")
+@click.option(
+    "--seeds",
+    type=SeedCount(),
+    default=100,
+    show_default=True,
+    help="Budget of seeds, or as many as the claims need.",
+)
 @click.option("--instance", metavar="FILE|NAME", help="Check one instance: a file of yours, or a named one.")
 @click.option("--confidence", type=float, default=0.99, show_default=True, callback=probability,
               help="What SUPPORTED asks for, per instance.")  # fmt: skip
@@ -24,7 +30,15 @@ COUNTEREXAMPLES = Path(".theorylab") / "counterexamples"
 @click.option("--strict", is_flag=True, help="Exit with 4 if a claim is inconclusive or vacuous.")
 @click.option("-v", "--verbose", is_flag=True, help="Say of every claim what it states and what was found.")
 @running_options
-def check_command(plugin: str, seeds: int | str, instance: str | None, style: str, strict: bool, verbose: bool, **options: Any) -> int:
+def check_command(
+    plugin: str,
+    seeds: int | str,
+    instance: str | None,
+    style: str,
+    strict: bool,
+    verbose: bool,
+    **options: Any,
+) -> int:
     """Check the claims of PLUGIN (a name, or a file my_plugin.py) on its named instances and on drawn ones.
 
     \b

@@ -80,8 +80,21 @@ def doctor_command() -> int:
     from theorylab.registry import installed, load
 
     faults = 0
-    print(f"theorylab {__version__}, Python {platform.python_version()}, {platform.machine()} {platform.system()}, {os.cpu_count()} cores")
-    for name in ("numpy", "scipy", "numba", "cvxpy", "sympy", "hypothesis", "click", "rich", "pebble", "platformdirs"):
+    print(
+        f"theorylab {__version__}, Python {platform.python_version()}, {platform.machine()} {platform.system()}, {os.cpu_count()} cores"
+    )
+    for name in (
+        "numpy",
+        "scipy",
+        "numba",
+        "cvxpy",
+        "sympy",
+        "hypothesis",
+        "click",
+        "rich",
+        "pebble",
+        "platformdirs",
+    ):
         try:
             print(f"  ok       {name} {version(name)}")
         except PackageNotFoundError:
@@ -101,7 +114,9 @@ def doctor_command() -> int:
             writable = os.access(root, os.W_OK)
         except OSError:
             writable = False
-        print(f"  {'ok      ' if writable else 'WARNING '} compiled kernels: {root}{'' if writable else ' is not writable: set THEORYLAB_CACHE to a folder that is'}")
+        print(
+            f"  {'ok      ' if writable else 'WARNING '} compiled kernels: {root}{'' if writable else ' is not writable: set THEORYLAB_CACHE to a folder that is'}"
+        )
     from cvxpy import installed_solvers
 
     solvers = installed_solvers()
@@ -112,7 +127,9 @@ def doctor_command() -> int:
     for locator in installed():
         try:
             plugin = load(locator)
-            print(f"  ok       plugin {locator.name}: {len(plugin.claims)} claims, {len(plugin.mutants)} mutants ({locator.origin})")
+            print(
+                f"  ok       plugin {locator.name}: {len(plugin.claims)} claims, {len(plugin.mutants)} mutants ({locator.origin})"
+            )
         except Exception as error:
             faults += 1
             print(f"  BROKEN   plugin {locator.name} ({locator.origin}): {error}")

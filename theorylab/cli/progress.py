@@ -31,7 +31,12 @@ class ConsoleWatcher(Watcher):
         if self.moving:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+            )
             self._progress = Progress(*columns, console=self.out, transient=True)
             self._progress.start()
             self._task = self._progress.add_task("compiling and running", total=plan.trials)

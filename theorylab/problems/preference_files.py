@@ -52,7 +52,11 @@ def _with_reference(data: dict[str, Any], path: Path) -> PreferenceGame:
     checked = build_instance(PreferenceGame, data, str(path))
     try:
         game = from_reference(
-            checked.preference, float_array(reference, "reference"), checked.tau, actions=checked.actions, prompts=checked.prompts
+            checked.preference,
+            float_array(reference, "reference"),
+            checked.tau,
+            actions=checked.actions,
+            prompts=checked.prompts,
         )
     except InstanceError as error:
         raise InstanceError(f"{path}: {error}") from None

@@ -126,8 +126,7 @@ class PreferenceGame(Instance):
         worst = int(np.argmax(np.abs(log_sum)))
         if abs(log_sum[worst]) > SUM_TOLERANCE:
             raise InstanceError(
-                f"{name}[{worst}]: the probabilities sum to {math.exp(log_sum[worst]):.12g}, not 1. "
-                "Subtract the log of the sum."
+                f"{name}[{worst}]: the probabilities sum to {math.exp(log_sum[worst]):.12g}, not 1. Subtract the log of the sum."
             )
         if abs(log_sum[worst]) > 1e-12:
             normal = log_p - log_sum[:, None]

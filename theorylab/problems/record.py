@@ -30,7 +30,7 @@ class Instance:
     @property
     def size(self) -> int:
         """How many numbers describe it: small instances make the better counterexamples."""
-        return sum(np.size(getattr(self, f.name)) for f in fields(self))  # type: ignore[arg-type]
+        return sum(int(np.size(value)) for value in to_fields(self).values())
 
     def digest(self) -> str:
         """Sixteen hexadecimal digits that depend on every bit of every field, and on nothing else."""
@@ -42,7 +42,7 @@ class Instance:
         return state.hexdigest()[:16]
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.digest() == other.digest()  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.digest() == other.digest()
 
     def __hash__(self) -> int:
         return hash(self.digest())
@@ -51,9 +51,7 @@ class Instance:
         """A copy with some fields changed, validated anew."""
         return type(self)(**{**to_fields(self), **changes})
 
-    def frozen_array(
-        self, name: str, shape: tuple[int | None, ...], *, low: float = -math.inf, high: float = math.inf
-    ) -> Array:
+    def frozen_array(self, name: str, shape: tuple[int | None, ...], *, low: float = -math.inf, high: float = math.inf) -> Array:
         """Replace field `name` by a read-only float64 copy of that shape (None: any length >= 1), finite, in [low, high]."""
         array = float_array(getattr(self, name), name)
         if array.ndim != len(shape) or any(want not in (None, have) for want, have in zip(shape, array.shape, strict=True)):

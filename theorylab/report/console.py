@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import TextIO
+from typing import IO
 
 from rich import box
 from rich.console import Console
@@ -25,12 +25,12 @@ STYLES = {
 }  # fmt: skip
 
 
-def is_utf8(stream: TextIO) -> bool:
+def is_utf8(stream: IO[str]) -> bool:
     """Whether the stream can show every letter."""
     return (getattr(stream, "encoding", None) or "").lower().replace("-", "") == "utf8"
 
 
-def console(stream: TextIO | None = None) -> Console:
+def console(stream: IO[str] | None = None) -> Console:
     """A console on the stream (stdout by default): colour only on a terminal, ASCII where the terminal has no UTF-8."""
     stream = stream or sys.stdout
     if not is_utf8(stream) and hasattr(stream, "reconfigure"):
@@ -38,7 +38,7 @@ def console(stream: TextIO | None = None) -> Console:
     return Console(file=stream, highlight=False, soft_wrap=False, emoji=False)
 
 
-def _table(stream: TextIO) -> Table:
+def _table(stream: IO[str]) -> Table:
     return Table(box=box.SIMPLE_HEAD if is_utf8(stream) else box.ASCII, pad_edge=False, show_edge=False)
 
 
@@ -64,7 +64,10 @@ def print_report(report: Report, out: Console, *, verbose: bool = False) -> None
         table.add_row(escape(verdict.claim), shown, ratio, f"{verdict.evidence.instances}")
     out.print(table)
     if any(v.status == "REFUTED" and v.as_expected for v in report.verdicts):
-        out.print("* a statement that is false as printed or as commonly read: its refutation is expected.\n", style="dim")
+        out.print(
+            "* a statement that is false as printed or as commonly read: its refutation is expected.\n",
+            style="dim",
+        )
     for verdict in report.verdicts:
         if verbose or verdict.status != "SUPPORTED":
             _details(report, verdict, out, verbose)

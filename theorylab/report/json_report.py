@@ -84,7 +84,12 @@ def report_document(report: Report, exit_status: int) -> dict[str, Any]:
                 "plan": list(report.plan.remarks),
                 "claims": [claim_row(report, verdict) for verdict in report.verdicts],
                 "answers": [
-                    {"title": a.title, "columns": list(a.columns), "rows": [list(row) for row in a.rows], "remark": a.remark}
+                    {
+                        "title": a.title,
+                        "columns": list(a.columns),
+                        "rows": [list(row) for row in a.rows],
+                        "remark": a.remark,
+                    }
                     for a in report.answers
                 ],
             }

@@ -77,7 +77,10 @@ def _summary(plugin: Plugin, matrix: dict[str, dict[str, bool]], false_alarms: t
     survivors = [m.name for m in plugin.mutants.values() if not killed[m.name] and not m.survives]
     toothless = [name for name in claims if not any(matrix[name].values()) and not plugin.claims[name].toothless]
     missed = [
-        (m.name, claim) for m in plugin.mutants.values() for claim in m.refuted_by if claim in matrix and not matrix[claim][m.name]
+        (m.name, claim)
+        for m in plugin.mutants.values()
+        for claim in m.refuted_by
+        if claim in matrix and not matrix[claim][m.name]
     ]
     # A mutant said to be equivalent must not be refuted either: then the stated reason is wrong.
     missed += [(m.name, claim) for m in plugin.mutants.values() if m.survives for claim in killed[m.name]]

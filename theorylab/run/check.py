@@ -48,9 +48,7 @@ def check(request: Request, command: str, watcher: Watcher | None = None) -> Rep
     except Interrupted as stop:
         results, interrupted = stop.results, stop.status
     confirmations = confirm(plugin, plan, work, results, watcher.replaying)
-    verdicts = tuple(
-        judge(plugin.claims[name], plan, results, confirmations.get(name, ())) for name in plan.claims
-    )
+    verdicts = tuple(judge(plugin.claims[name], plan, results, confirmations.get(name, ())) for name in plan.claims)
     answers: tuple[Any, ...] = ()
     if request.instance is not None and plugin.answers is not None and not interrupted:
         answers = tuple(plugin.answers(plan.subjects[0].instance, **plan.parameters))
@@ -90,7 +88,10 @@ def run_batches(plugin: Plugin, request: Request, plan: Plan, work: Work, watche
         results.sort(key=lambda r: (r.subject, r.seed))
         if all(is_decided(claim, plan, results) for claim in claims):
             break
-        start, size = batch.stop, max(BATCH, start // 2)  # growing batches: looking costs nothing, compiling them little
+        start, size = (
+            batch.stop,
+            max(BATCH, start // 2),
+        )  # growing batches: looking costs nothing, compiling them little
     return results
 
 
@@ -99,5 +100,9 @@ def versions() -> dict[str, str]:
     from importlib.metadata import version
 
     names = ("numpy", "scipy", "numba", "sympy")
-    return {"theorylab": __version__, "python": platform.python_version(), **{n: version(n) for n in names}, "platform": sys.platform}
-
+    return {
+        "theorylab": __version__,
+        "python": platform.python_version(),
+        **{n: version(n) for n in names},
+        "platform": sys.platform,
+    }

@@ -74,13 +74,11 @@ def confirm(
 
 def _suspects(name: str, plan: Plan, results: Iterable[TrialResult]) -> list[tuple[TrialResult, Suspect]]:
     """Suspects, those of small instances and few steps first; ties in the order of the plan."""
-    pairs = [
-        (result, suspect)
-        for result in results
-        if result.problem is None
-        for suspect in result.observations[name].suspects
-    ]
-    return sorted(pairs, key=lambda pair: getattr(plan.subjects[pair[0].subject].instance, "size", 1) * (pair[1].index + 1))
+    pairs = [(result, suspect) for result in results if result.problem is None for suspect in result.observations[name].suspects]
+    return sorted(
+        pairs,
+        key=lambda pair: getattr(plan.subjects[pair[0].subject].instance, "size", 1) * (pair[1].index + 1),
+    )
 
 
 def decide(claim: Claim, replays: Replays, subject: int, seed: int, suspect: Suspect) -> Confirmation:

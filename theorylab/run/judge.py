@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from theorylab.claim import AtRate, Claim, WithProbability
+from theorylab.run.rate import judge_rate
 from theorylab.run.records import (
     ORDER,
     Confirmation,
@@ -21,7 +22,6 @@ from theorylab.run.records import (
     TrialResult,
     Verdict,
 )
-from theorylab.run.rate import judge_rate
 from theorylab.statistics import binomial, grid
 from theorylab.statistics.many import log_mean, refutation_threshold, violating_share
 from theorylab.statistics.sequential import FailureTest, Levels, MeanTest
@@ -30,9 +30,7 @@ from theorylab.statistics.sequential import FailureTest, Levels, MeanTest
 RESOLUTION = 0.1
 
 
-def judge(
-    claim: Claim, plan: Plan, results: Sequence[TrialResult], confirmations: Sequence[Confirmation] = ()
-) -> Verdict:
+def judge(claim: Claim, plan: Plan, results: Sequence[TrialResult], confirmations: Sequence[Confirmation] = ()) -> Verdict:
     """The verdict on one claim over all instances tested."""
     problems = [(r, r.problem or _seen(r, claim).problem) for r in results]
     problems = [(r, text) for r, text in problems if text]
@@ -94,7 +92,12 @@ def _pathwise(claim: Claim, plan: Plan, rows: Sequence[Row], confirmations: Sequ
         )
         return "REFUTED", reason, _with(evidence, error_probability=0.0, **numbers), example
     if not rows:
-        return "VACUOUS", "It says nothing of the instances tested: its assumptions hold on none of them.", evidence, None
+        return (
+            "VACUOUS",
+            "It says nothing of the instances tested: its assumptions hold on none of them.",
+            evidence,
+            None,
+        )
     suspects = sum(bool(o.suspects) for _, o in rows)
     harmless = {(c.subject, c.seed) for c in confirmations if c.status == "holds"}
     undecided = [c for c in confirmations if c.status == "undecided"]
@@ -205,7 +208,12 @@ def _statistical(claim: Claim, plan: Plan, rows: Sequence[Row]) -> Outcome:
     rows = [(r, o) for r, o in rows if not o.problem]
     groups = group_by_subject(rows)
     if not groups:
-        return "VACUOUS", "It says nothing of the instances tested: its assumptions hold on none of them.", Evidence(), None
+        return (
+            "VACUOUS",
+            "It says nothing of the instances tested: its assumptions hold on none of them.",
+            Evidence(),
+            None,
+        )
     per_instance = {index: _judge_instance(claim, budget, observations) for index, observations in groups.items()}
     evidence = _statistical_evidence(rows, per_instance)
     telling = {index: v for index, v in per_instance.items() if v.status != "VACUOUS"}
@@ -241,7 +249,11 @@ def _refuted(claim: Claim, plan: Plan, telling: Mapping[int, _InstanceVerdict], 
     )
     c = Confirmation(worst, 0, 0, v.statistic, v.bound, "violated", f"{evidence.trials} runs")
     evidence = _with(
-        evidence, statistic=v.statistic, bound=v.bound, margin=_margin(claim, v.statistic, v.bound), error_probability=share
+        evidence,
+        statistic=v.statistic,
+        bound=v.bound,
+        margin=_margin(claim, v.statistic, v.bound),
+        error_probability=share,
     )
     return "REFUTED", reason, evidence, _counterexample(plan, c)
 
@@ -275,9 +287,7 @@ def _judge_failures(mode: WithProbability, budget: Levels, observations: Sequenc
     delta = 1.0 - mode.probability
     if all(o.entries == 0 for o in observations):
         return _InstanceVerdict("VACUOUS", "the bound allows everything.", 0.0, 0.0, delta)
-    test = FailureTest(delta, budget).update(
-        np.array([o.failed for o in observations]), np.array([o.tied for o in observations])
-    )
+    test = FailureTest(delta, budget).update(np.array([o.failed for o in observations]), np.array([o.tied for o in observations]))
     share = test.failures / test.n
     lower, upper = binomial.clopper_pearson(test.failures, test.n, budget.alpha_support)
     count = f"{test.failures} of {_plural(test.n, 'run')} failed, allowed is a share of {delta:.6g}"
@@ -332,7 +342,9 @@ def _judge_means(claim: Claim, budget: Levels, observations: Sequence[Observatio
     if weakest.decision() == "supported":
         return _InstanceVerdict("SUPPORTED", f"{text}.", *numbers)
     if not math.isfinite(weakest.high):
-        return _InstanceVerdict("INCONCLUSIVE", f"{text}; without an upper range (within=...) no mean can be supported.", *numbers)
+        return _InstanceVerdict(
+            "INCONCLUSIVE", f"{text}; without an upper range (within=...) no mean can be supported.", *numbers
+        )
     upper = _upper(claim, observations, weakest, budget)
     need = _seeds_for(weakest.log_e_support, weakest.n, budget.support_at)
     if upper is not None and weakest.bound > 0.0 and weakest.bound < upper <= (1.0 + RESOLUTION) * weakest.bound:

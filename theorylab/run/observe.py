@@ -108,8 +108,7 @@ def _outside(claim: Claim, measured: Any, slack: Any, low: Any, high: Any) -> st
         return None
     i = int(np.argmax(outside))
     return (
-        f"measure {claim.measure!r} is {measured[i]:.9g} at entry {i}, outside its declared range "
-        f"[{low[i]:.6g}, {high[i]:.6g}]"
+        f"measure {claim.measure!r} is {measured[i]:.9g} at entry {i}, outside its declared range [{low[i]:.6g}, {high[i]:.6g}]"
     )
 
 
@@ -129,7 +128,10 @@ def _compare(claim: Claim, names: Names, measured: Any, bound: Any, slack: Any, 
     ties = telling & (np.abs(excess) <= slack) if claim.relation != "==" else np.zeros(measured.size, dtype=bool)
     suspects: tuple[Suspect, ...] = ()
     if beyond.any():
-        first, worst = int(np.argmax(beyond)), int(np.argmax(np.where(beyond, excess / np.maximum(slack, 1e-300), -1.0)))
+        first, worst = (
+            int(np.argmax(beyond)),
+            int(np.argmax(np.where(beyond, excess / np.maximum(slack, 1e-300), -1.0))),
+        )
         suspects = tuple(_entry(i, measured, bound, slack) for i in dict.fromkeys((first, worst)))
     tightness = tightest = None
     if ratio is not None and telling.any():

@@ -139,7 +139,9 @@ def _named(text: str, plugin: Plugin, fields: dict[str, float]) -> Subject:
         except TypeError:
             known = [f.name for f in dataclasses.fields(subject.instance) if isinstance(getattr(subject.instance, f.name), float)]
             names = ", ".join([*plugin.algorithm.parameters, *known])
-            raise UsageError(f"--set {next(iter(fields))}: no such parameter or number of the instance. Known: {names}.") from None
+            raise UsageError(
+                f"--set {next(iter(fields))}: no such parameter or number of the instance. Known: {names}."
+            ) from None
     return subject
 
 
@@ -179,7 +181,9 @@ def what_it_decides(plan: Plan, plugin: Plugin, seeds: int) -> list[str]:
     )
     if any(claim.mode.is_pathwise for claim in chosen) and drawn and plugin.draw is not None:
         share = violating_share(drawn, 1.0 - plan.confidence)
-        remarks.append(f"If all drawn instances are clean, at most {share:.2g} of the family violates ({plan.confidence:.0%} sure).")
+        remarks.append(
+            f"If all drawn instances are clean, at most {share:.2g} of the family violates ({plan.confidence:.0%} sure)."
+        )
     for claim in chosen:
         remarks += _budget(claim, plan, seeds)
     return remarks
@@ -199,5 +203,7 @@ def _budget(claim: Claim, plan: Plan, seeds: int) -> list[str]:
     if isinstance(claim.mode, OnAverage) or (isinstance(claim.mode, AtRate) and claim.bound.names):
         threshold = refutation_threshold(plan.alpha, plan.registered)
         factor = (math.exp(threshold / seeds) - 1.0) / 0.99
-        return [f"{claim.name}: {seeds} seeds per instance can refute a mean at least {1 + factor:.3g} times the bound, never less."]
+        return [
+            f"{claim.name}: {seeds} seeds per instance can refute a mean at least {1 + factor:.3g} times the bound, never less."
+        ]
     return []

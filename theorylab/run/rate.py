@@ -26,7 +26,13 @@ def judge_rate(mode: AtRate, levels: Levels, observations: Sequence[Observation]
     if len(observations) < 2:
         return "INCONCLUSIVE", "a slope needs at least 2 seeds.", 0.0, math.nan, claimed
     if n.size < 2 or not (values.mean(axis=0) > 0.0).all() or not (n > 0.0).all():
-        return "INCONCLUSIVE", "the means are not positive at two points or more: they have no slope.", 0.0, math.nan, claimed
+        return (
+            "INCONCLUSIVE",
+            "the means are not positive at two points or more: they have no slope.",
+            0.0,
+            math.nan,
+            claimed,
+        )
     log_e = _evidence(mode, levels, observations, values, n)
     slope = log_log_slope(n, values)
     low, high = slope.interval(SLOPE_LEVEL)

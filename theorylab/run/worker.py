@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ def run_block(plugin: Plugin, work: Work, subject: Subject, job: Job) -> list[Tr
     if algorithm.batched:
         return _batched(plugin, work, subject, job, function, rngs, applies)
     return [
-        _trial(plugin, work, subject, job.subject, seed, lambda rng=rng: function(subject.instance, rng, **work.parameters), applies)
+        _trial(plugin, work, subject, job.subject, seed, partial(function, subject.instance, rng, **work.parameters), applies)
         for seed, rng in zip(job.seeds, rngs, strict=True)
     ]
 
@@ -56,7 +57,13 @@ def claim_applies(plugin: Plugin, name: str, subject: Subject) -> bool:
 
 
 def _trial(
-    plugin: Plugin, work: Work, subject: Subject, index: int, seed: int, measure: Callable[[], Any], applies: Mapping[str, bool]
+    plugin: Plugin,
+    work: Work,
+    subject: Subject,
+    index: int,
+    seed: int,
+    measure: Callable[[], Any],
+    applies: Mapping[str, bool],
 ) -> TrialResult:
     try:
         measures = measure()
@@ -66,7 +73,13 @@ def _trial(
 
 
 def _observed(
-    plugin: Plugin, work: Work, subject: Subject, index: int, seed: int, measures: Any, applies: Mapping[str, bool]
+    plugin: Plugin,
+    work: Work,
+    subject: Subject,
+    index: int,
+    seed: int,
+    measures: Any,
+    applies: Mapping[str, bool],
 ) -> TrialResult:
     if not isinstance(measures, Mapping):
         return TrialResult(index, seed, problem=f"run returned a {type(measures).__name__}, not a dictionary of measures")
@@ -81,16 +94,20 @@ def _observed(
 
 
 def _batched(
-    plugin: Plugin, work: Work, subject: Subject, job: Job, function: Callable[..., Any], rngs: Sequence[Any], applies: Any
+    plugin: Plugin,
+    work: Work,
+    subject: Subject,
+    job: Job,
+    function: Callable[..., Any],
+    rngs: Sequence[Any],
+    applies: Any,
 ) -> list[TrialResult]:
     try:
         measures = function(subject.instance, rngs, **work.parameters)
         rows = [{name: np.asarray(value)[k] for name, value in measures.items()} for k in range(len(rngs))]
     except Exception as error:
         return [TrialResult(job.subject, seed, problem=_describe(error)) for seed in job.seeds]
-    return [
-        _observed(plugin, work, subject, job.subject, seed, row, applies) for seed, row in zip(job.seeds, rows, strict=True)
-    ]
+    return [_observed(plugin, work, subject, job.subject, seed, row, applies) for seed, row in zip(job.seeds, rows, strict=True)]
 
 
 def _describe(error: Exception) -> str:

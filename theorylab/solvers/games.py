@@ -231,7 +231,9 @@ def bradley_terry_rewards(preference: Array, policy: Array) -> Array:
         if np.abs(step).max() <= 1e-15:
             break
     if np.ptp(reward) > 30.0:  # win rates within e^-30 of 0 or 1: the likelihood has no maximum that floats could tell
-        raise SolverError("The Bradley-Terry rewards were not found: they are infinite, because some actions win every comparison.")
+        raise SolverError(
+            "The Bradley-Terry rewards were not found: they are infinite, because some actions win every comparison."
+        )
     if not np.abs(gradient).max() <= 1e-12:
         raise SolverError(f"The Bradley-Terry rewards were not found: gradient {np.abs(gradient).max():.3g}.")
     return np.asarray(reward)

@@ -119,9 +119,7 @@ class IntervalGame:
 
     def tilt(self, log_base: Policy, scores: Policy, rate: Any) -> Policy:
         """base exp(rate scores), normalised."""
-        return [
-            log_softmax([a + rate * s for a, s in zip(b, r, strict=True)]) for b, r in zip(log_base, scores, strict=True)
-        ]
+        return [log_softmax([a + rate * s for a, s in zip(b, r, strict=True)]) for b, r in zip(log_base, scores, strict=True)]
 
     def equilibrium(self, tau: Any = None) -> Policy:
         """Certified enclosure of the regularised equilibrium at `tau` (an interval; the game's by default).

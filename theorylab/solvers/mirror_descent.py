@@ -133,13 +133,28 @@ def mirror_descent(
     mixtures = np.empty((pull.size, *shape))
     losses = losses_of(game.preference if preference is None else preference)
     _descent_kernel(
-        losses, game.log_reference, np.ascontiguousarray(log_start), pull, rate, base, opponent, anchor, policies, mixtures
+        losses,
+        game.log_reference,
+        np.ascontiguousarray(log_start),
+        pull,
+        rate,
+        base,
+        opponent,
+        anchor,
+        policies,
+        mixtures,
     )
     return Trace(policies, mixtures)
 
 
 def constant_step_limit(
-    game: PreferenceGame, pull: float, rate: float, *, opponent: int = MIXTURE, most: int = 20_000, tolerance: float = 1e-13
+    game: PreferenceGame,
+    pull: float,
+    rate: float,
+    *,
+    opponent: int = MIXTURE,
+    most: int = 20_000,
+    tolerance: float = 1e-13,
 ) -> Array | None:
     """(X, n) where constant steps from the reference settle, or None if some prompt does not within `most` steps."""
     assert game.log_reference is not None

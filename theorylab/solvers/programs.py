@@ -44,13 +44,13 @@ def minimax_winner(preference: Array) -> MatrixGameSolution:
     problem.solve(solver=cp.HIGHS)
     if problem.status != cp.OPTIMAL:
         raise SolverError(f"HiGHS stopped with status {problem.status!r} on a matrix game of {n} actions.")
-    p = np.maximum(policy.value, 0.0)
-    q = np.maximum(losing.dual_value, 0.0)
+    p = np.maximum(np.asarray(policy.value), 0.0)
+    q = np.maximum(np.asarray(losing.dual_value), 0.0)
     p, q = p / p.sum(), q / q.sum()
     residual = float(max((skew @ p).max(), -(skew.T @ q).min()) / scale)
     if residual > 1e-7:
         raise SolverError(f"HiGHS left a residual of {residual:.3g} on a matrix game of {n} actions (asked 1e-7).")
-    return MatrixGameSolution(p, q, float(value.value) * scale, residual)
+    return MatrixGameSolution(p, q, float(np.asarray(value.value)) * scale, residual)
 
 
 @dataclass(frozen=True)

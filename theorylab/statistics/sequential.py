@@ -79,9 +79,7 @@ class MeanTest:
         down = self._down
         if math.isfinite(self.high):
             down = down + grid.bet_sums(self.high - x, self.high - max(self.bound, self.low))
-        return replace(
-            self, n=self.n + x.size, total=self.total + float(x.sum()), exceeded=exceeded, _up=up, _down=down
-        )
+        return replace(self, n=self.n + x.size, total=self.total + float(x.sum()), exceeded=exceeded, _up=up, _down=down)
 
     @property
     def log_e_refute(self) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from mpmath import iv
 
-from theorylab import Always, AtRate, Equals, Instance, OnAverage, Plugin, WithProbability
+from theorylab import Always, AtRate, Equals, Instance, OnAverage, Plugin, Sweep, WithProbability
 from theorylab.errors import PluginError, UnknownPluginError, UsageError
 from theorylab.formula import Formula
 from theorylab.registry import Locator, find, installed, load
@@ -408,6 +408,29 @@ def test_rates_are_consistent_or_refuted_but_never_supported(monkeypatch):
     assert verdict(0.5, 0.5, no_constant, doubling=0.1).status == "CONSISTENT"
 
 
+def test_rates_along_a_sweep(monkeypatch):
+    def swept(name, true):
+        plugin = Plugin("toy", api=1, title="t", source="s")
+
+        @plugin.run(horizon=7)
+        def run(game, rng, *, horizon):
+            n = horizon if name == "horizon" else game.scale
+            return {"x": n**-true * rng.uniform(0.9, 1.1)}
+
+        sweep = Sweep(name, [10, 20, 40, 80, 160])
+        plugin.claim("x", holds=AtRate(0.5, along=sweep, doubling=0.1), source="s", within=lambda: (0, 2))(constant(None))
+        plugin.reference("only", Scale(1.0))
+        return judged(plugin, monkeypatch, seeds=300)
+
+    for name in ("horizon", "scale"):  # a parameter of the run, a field of the instance
+        good = swept(name, 0.5)
+        assert good.status == "CONSISTENT", good.reason
+        assert good.evidence.statistic == pytest.approx(-0.5, abs=0.02)
+        assert swept(name, 0.0).status == "REFUTED"
+    with pytest.raises(PluginError, match="at least 2 values"):
+        Sweep("horizon", [10])
+
+
 def test_seeds_auto_takes_what_the_claims_need():
     plugin = load(UCB1)
     plan = make_plan(Request(UCB1, seeds=None, claims=("best-arm-dominates",)), plugin)
@@ -473,7 +496,7 @@ ALLOWED = {
         "statistics",
     },
     "run.observe": {"claim", "formula", "run.records", "statistics"},
-    "run.worker": {"plugin", "registry", "run.records", "run.observe", "run.streams"},
+    "run.worker": {"claim", "plugin", "registry", "run.records", "run.observe", "run.streams"},
     "run.execute": {"errors", "plugin", "registry", "run.records", "run.worker"},
     "run.confirm": {"claim", "plugin", "run.records", "run.observe", "run.streams", "run.worker"},
     "run.rate": {"claim", "run.records", "statistics"},

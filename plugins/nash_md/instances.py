@@ -112,7 +112,7 @@ def equilibrium_and_speed(game: PreferenceGame, *, steps: int, mixing: float) ->
                 ("action", "equilibrium", "without KL term", "reference"),
                 rows,
                 f"Exploitability of the equilibrium: an opponent free of any KL term wins {0.5 + free:.6f} of comparisons "
-                f"({free:.3g} above 1/2), {len(game.prompts)} prompt(s) averaged."
+                f"({free:.3g} above 1/2){', averaged over prompts' if len(game.prompts) > 1 else ''}."
                 if x == len(game.prompts) - 1
                 else "",
             )

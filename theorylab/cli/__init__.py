@@ -20,6 +20,7 @@ from theorylab.errors import Terminated, TheorylabError, stop_status
 
 COMMANDS = {
     "check": ("theorylab.cli.check", "Check what a plugin's theorems say, with sound statistics."),
+    "hunt": ("theorylab.cli.hunt", "Search for the tightest instance of each claim, and for counterexamples."),
     "list": ("theorylab.cli.inspect", "List the plugins that are installed."),
     "show": ("theorylab.cli.inspect", "Show a plugin's theorems, assumptions, sources and mutants."),
     "audit": ("theorylab.cli.audit", "Print the kill matrix: which claim refutes which broken variant."),
@@ -30,6 +31,7 @@ EPILOG = """\b
 Examples:
   theorylab check nash-md --seeds 100
   theorylab check nash-md --instance my_win_rates.csv
+  theorylab hunt nash-md --budget 60s
   theorylab show nash-md
   theorylab audit nash-md
 """

@@ -60,7 +60,9 @@ def print_report(report: Report, out: Console, *, verbose: bool = False) -> None
         if verdict.status == "REFUTED" and verdict.as_expected:
             shown = Text("REFUTED*", style="green")
         claim = report.claims[verdict.claim]
-        ratio = "=" if claim.relation == "==" else _number(verdict.evidence.tightness)
+        ratio = _number(verdict.evidence.tightness)
+        if claim.relation == "==" and verdict.evidence.instances:
+            ratio = "="
         table.add_row(escape(verdict.claim), shown, ratio, f"{verdict.evidence.instances}")
     out.print(table)
     if any(v.status == "REFUTED" and v.as_expected for v in report.verdicts):
@@ -91,13 +93,12 @@ def _details(report: Report, verdict: Verdict, out: Console, verbose: bool) -> N
 def again(report: Report, verdict: Verdict) -> str:
     """The command that shows this verdict again."""
     example = verdict.counterexample
-    words = ["theorylab", "check", shlex.quote(report.plan.plugin), "--claim", verdict.claim]
+    words = ["theorylab", "check", shlex.quote(report.plan.target), "--claim", verdict.claim]
     if example is not None and example.file is not None:
         words += ["--instance", shlex.quote(str(example.file))]
     elif example is not None and not example.label.startswith("drawn-"):
         words += ["--instance", shlex.quote(example.label)]
     else:
-        words += ["--seeds", str(max((len(s.seeds) for s in report.plan.subjects), default=1))]
         return report.command
     if report.plan.root_seed:
         words += ["--seed", str(report.plan.root_seed)]

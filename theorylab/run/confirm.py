@@ -15,7 +15,7 @@ from theorylab.plugin import Plugin
 from theorylab.run.observe import Names
 from theorylab.run.records import Confirmation, Plan, Suspect, TrialResult
 from theorylab.run.streams import trial_stream
-from theorylab.run.worker import Work
+from theorylab.run.worker import Work, instance_digest
 
 PRECISIONS = (106, 212, 424, 848, 1696, 4096)
 
@@ -41,8 +41,7 @@ class Replays:
         key = (subject, seed, until, precision)
         if key not in self._kept:
             instance = self.plan.subjects[subject].instance
-            digest = instance.digest() if hasattr(instance, "digest") else repr(instance)
-            rng = trial_stream(self.work.root_seed, self.plugin.name, digest, seed)
+            rng = trial_stream(self.work.root_seed, self.plugin.name, instance_digest(instance), seed)
             self._kept[key] = self.twin(instance, rng, until, **self.work.parameters)
         return self._kept[key]
 

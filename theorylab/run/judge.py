@@ -29,6 +29,8 @@ from theorylab.statistics.sequential import FailureTest, Levels, MeanTest
 #: Relative distance from the bound up to which an undecided mean still reads as consistent with it.
 RESOLUTION = 0.1
 
+NOTHING_TO_SAY = "It says nothing of the instances tested: its assumptions hold on none of them, or the runs left its measure out."
+
 
 def judge(claim: Claim, plan: Plan, results: Sequence[TrialResult], confirmations: Sequence[Confirmation] = ()) -> Verdict:
     """The verdict on one claim over all instances tested."""
@@ -94,7 +96,7 @@ def _pathwise(claim: Claim, plan: Plan, rows: Sequence[Row], confirmations: Sequ
     if not rows:
         return (
             "VACUOUS",
-            "It says nothing of the instances tested: its assumptions hold on none of them.",
+            NOTHING_TO_SAY,
             evidence,
             None,
         )
@@ -210,7 +212,7 @@ def _statistical(claim: Claim, plan: Plan, rows: Sequence[Row]) -> Outcome:
     if not groups:
         return (
             "VACUOUS",
-            "It says nothing of the instances tested: its assumptions hold on none of them.",
+            NOTHING_TO_SAY,
             Evidence(),
             None,
         )

@@ -67,8 +67,9 @@ def observe(claim: Claim, names: Names) -> Observation:
     if problem:
         return Observation(problem=problem)
     seen = _compare(claim, names, *flat)
-    if isinstance(claim.mode, AtRate) and isinstance(claim.mode.along, str):
-        grid = np.atleast_1d(np.asarray(names[claim.mode.along], dtype=np.float64))
+    if isinstance(claim.mode, AtRate):
+        along = claim.mode.along if isinstance(claim.mode.along, str) else claim.mode.along.name
+        grid = np.atleast_1d(np.asarray(names[along], dtype=np.float64))
         seen = dataclasses.replace(seen, grid=tuple(grid.tolist()))
     return seen
 

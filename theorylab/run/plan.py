@@ -31,12 +31,15 @@ DRAWN_BY_DEFAULT = 3
 def make_plan(request: Request, plugin: Plugin) -> Plan:
     """The plan of a request. Raises UsageError or InstanceError before anything is run."""
     claims = select_claims(plugin, request.claims)
+    if request.instance is not None and not request.claims:  # counterexamples that were made for another instance say nothing here
+        claims = [claim for claim in claims if not claim.only or request.instance in claim.only]
     parameters, fields = split_settings(plugin, request.settings)
     seeds = request.seeds if request.seeds is not None else auto_seeds(claims, request.confidence)
     subjects = _subjects(request, plugin, seeds, fields)
     registered = sum(claim.is_statistical for claim in plugin.claims.values())
     plan = Plan(
         plugin=plugin.name,
+        target=request.locator.value if request.locator.is_file else plugin.name,
         subjects=subjects,
         claims=tuple(claim.name for claim in claims),
         parameters=parameters,

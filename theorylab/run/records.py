@@ -57,6 +57,7 @@ class Plan:
     """Everything that will be run, and what it can decide."""
 
     plugin: str
+    target: str  # how the plugin is named on a command line: its name, or its file
     subjects: tuple[Subject, ...]
     claims: tuple[str, ...]
     parameters: Mapping[str, Any]

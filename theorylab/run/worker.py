@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from theorylab.claim import AtRate, Sweep
 from theorylab.plugin import Plugin
 from theorylab.registry import Locator, load
 from theorylab.run.observe import Names, observe
@@ -29,12 +30,13 @@ class Work:
     parameters: Mapping[str, Any]
     root_seed: int
     mutant: str | None = None
+    dropped: frozenset[str] = frozenset()  # assumptions that are not asked for
 
 
 def run_block(plugin: Plugin, work: Work, subject: Subject, job: Job) -> list[TrialResult]:
     """Every trial of the block; a trial that raises becomes a problem, and the others go on."""
-    digest = subject.instance.digest() if hasattr(subject.instance, "digest") else repr(subject.instance)
-    applies = {name: claim_applies(plugin, name, subject) for name in work.claims}
+    digest = instance_digest(subject.instance)
+    applies = {name: claim_applies(plugin, name, subject, work.dropped) for name in work.claims}
     algorithm = plugin.algorithm
     function = algorithm.function if work.mutant is None else plugin.mutants[work.mutant].function
     rngs = [trial_stream(work.root_seed, plugin.name, digest, seed) for seed in job.seeds]
@@ -46,14 +48,19 @@ def run_block(plugin: Plugin, work: Work, subject: Subject, job: Job) -> list[Tr
     ]
 
 
-def claim_applies(plugin: Plugin, name: str, subject: Subject) -> bool:
+def instance_digest(instance: Any) -> str:
+    """What names the random streams of an instance."""
+    return str(instance.digest()) if hasattr(instance, "digest") else repr(instance)
+
+
+def claim_applies(plugin: Plugin, name: str, subject: Subject, dropped: frozenset[str] = frozenset()) -> bool:
     """Whether the claim speaks of this instance: its assumptions hold, and it is one of those the claim is about."""
     claim = plugin.claims[name]
     if claim.only and not (subject.origin != "reference" or subject.label in claim.only):
         return False
     if claim.only and subject.origin == "drawn":
         return False
-    return all(plugin.assumptions[assumption](subject.instance) for assumption in claim.assumes)
+    return all(plugin.assumptions[assumption](subject.instance) for assumption in claim.assumes if assumption not in dropped)
 
 
 def _trial(
@@ -72,6 +79,24 @@ def _trial(
     return _observed(plugin, work, subject, index, seed, measures, applies)
 
 
+def sweep_measures(
+    plugin: Plugin, work: Work, instance: Any, seed: int, measure: str, sweep: Sweep, function: Callable[..., Any]
+) -> dict[str, Any]:
+    """A measure along a sweep, as an array: one run per value, each on the same random words."""
+    digest = instance_digest(instance)
+    values = []
+    for value in sweep.values:
+        subject, parameters = instance, dict(work.parameters)
+        if sweep.name in parameters:
+            parameters[sweep.name] = type(parameters[sweep.name])(value)
+        else:
+            subject = instance.replace(**{sweep.name: value})
+        rng = trial_stream(work.root_seed, plugin.name, digest, seed)
+        measures = function(subject, [rng] if plugin.algorithm.batched else rng, **parameters)
+        values.append(float(np.ravel(measures[measure])[-1]))
+    return {measure: np.array(values), sweep.name: np.array(sweep.values, dtype=np.float64)}
+
+
 def _observed(
     plugin: Plugin,
     work: Work,
@@ -84,10 +109,18 @@ def _observed(
     if not isinstance(measures, Mapping):
         return TrialResult(index, seed, problem=f"run returned a {type(measures).__name__}, not a dictionary of measures")
     names = Names(plugin.instance_name, subject.instance, work.parameters, measures)
+    function = plugin.algorithm.function if work.mutant is None else plugin.mutants[work.mutant].function
     observations = {}
     for name in work.claims:
+        claim = plugin.claims[name]
         try:
-            observations[name] = observe(plugin.claims[name], names) if applies[name] else Observation(applies=False)
+            if not applies[name]:
+                observations[name] = Observation(applies=False)
+            elif isinstance(claim.mode, AtRate) and isinstance(claim.mode.along, Sweep):
+                swept = sweep_measures(plugin, work, subject.instance, seed, claim.measure, claim.mode.along, function)
+                observations[name] = observe(claim, Names(plugin.instance_name, subject.instance, work.parameters, swept))
+            else:
+                observations[name] = observe(claim, names)
         except Exception as error:
             observations[name] = Observation(problem=f"its bound raised {_describe(error)}")
     return TrialResult(index, seed, observations)

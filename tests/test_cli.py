@@ -147,8 +147,8 @@ def test_a_wrong_claim_fails_with_a_counterexample_that_replays(command, tmp_pat
     assert done.returncode == 1
     assert "REFUTED half-the-variance" in done.stdout
     again = re.search(r"Again: (theorylab .*)", done.stdout).group(1)
-    assert "--instance .theorylab/counterexamples/wrong-constant-half-the-variance-" in again
-    words = again.replace("check wrong-constant", "check wrong.py").split()[1:]
+    assert "--replay .theorylab/counterexamples/wrong-constant-half-the-variance-" in again
+    words = again.split()[1:]
     assert command(*words, cwd=tmp_path).returncode == 1
 
 

@@ -235,6 +235,24 @@ def equilibrium_exploitability_bound(tau: Any, reference_range: Any, radius: Any
     return tau * (reference_range - radius)
 
 
+@plugin.assumption
+def uniform_reference(game: PreferenceGame) -> bool:
+    """The reference policy is uniform at every prompt."""
+    assert game.log_reference is not None
+    return bool((abs(game.log_reference - game.log_reference[0, 0]) < 1e-12).all())
+
+
+@plugin.claim(
+    "exploitability", holds=Always(wide_nats), source="the same for a uniform reference", provenance="derived",
+    assumes=("uniform_reference",), within=lambda: (0, 0.5),
+)  # fmt: skip
+def uniform_exploitability(tau: Any, action_count: Any) -> Any:
+    """max_y P(y > pi*) - 1/2 <= tau log n where the reference policy is uniform."""
+    from sympy import log
+
+    return tau * log(action_count)
+
+
 @plugin.claim(
     "exploitability_after", holds=Always(wide_nats), source="the sharp last-iterate bound with Pinsker's inequality",
     provenance="derived", within=lambda: (0, 0.5), along="t",

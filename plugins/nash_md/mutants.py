@@ -136,7 +136,7 @@ _mutant(
     ["equilibrium-is-fixed-point", "equilibrium-radius", "equilibrium-radius-sharp", "equilibrium-exploitability"],
 )  # fmt: skip
 _mutant(
-    "oracle-large-tau", "The equilibrium is solved at 2 tau.", Variant(oracle=Oracle(tau_factor=2.0)),
+    "oracle-large-tau", "The equilibrium is solved at 16 tau.", Variant(oracle=Oracle(tau_factor=16.0)),
     ["equilibrium-is-fixed-point", "equilibrium-exploitability-bound"],
 )  # fmt: skip
 _mutant(

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from theorylab.cli.options import SeedCount, probability, running_options
+from theorylab.cli.options import SeedCount, Trial, probability, running_options
 
 COUNTEREXAMPLES = Path(".theorylab") / "counterexamples"
 
@@ -24,6 +24,9 @@ COUNTEREXAMPLES = Path(".theorylab") / "counterexamples"
     help="Budget of seeds, or as many as the claims need.",
 )
 @click.option("--instance", metavar="FILE|NAME", help="Check one instance: a file of yours, or a named one.")
+@click.option(
+    "--replay", type=Trial(), help="Run one trial again, bit for bit, as an instance (name, drawn-N or file) and its seed."
+)
 @click.option("--confidence", type=float, default=0.99, show_default=True, callback=probability,
               help="What SUPPORTED asks for, per instance.")  # fmt: skip
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
@@ -56,6 +59,8 @@ def check_command(
     from theorylab.run.check import Watcher, check
     from theorylab.run.records import Request
 
+    if options["replay"] is not None and instance is not None:
+        raise UsageError("--replay names the instance itself: leave --instance out.")
     if options["timeout_s"] is not None and not options["workers"]:
         raise UsageError("--timeout needs --workers: nothing can interrupt a kernel from inside its own process.")
     request = Request(locator=find(plugin), seeds=None if seeds == "auto" else int(seeds), instance=instance, **options)

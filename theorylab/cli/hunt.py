@@ -33,10 +33,14 @@ class Budget(click.ParamType):
 @click.command("hunt", short_help="Search for the tightest instance or a counterexample.")
 @click.argument("plugin")
 @click.option("--claim", "claims", multiple=True, metavar="NAME", help="Only this claim; may be repeated.")
-@click.option("--budget", type=Budget(), default="60s", show_default=True, help="How long to search, or how many instances to try.")
+@click.option(
+    "--budget", type=Budget(), default="60s", show_default=True, help="How long to search, or how many instances to try."
+)
 @click.option("--drop", multiple=True, metavar="ASSUMPTION", help="Hunt without this assumption: is it needed?")
 @click.option("--seed", "root_seed", type=click.IntRange(min=0), default=0, show_default=True, help="Root of all random streams.")
-@click.option("--alpha", type=float, default=1e-6, show_default=True, callback=probability, help="False-alarm probability of REFUTED.")
+@click.option(
+    "--alpha", type=float, default=1e-6, show_default=True, callback=probability, help="False-alarm probability of REFUTED."
+)
 @click.option("--set", "settings", multiple=True, type=Setting(), help="A parameter of the run, as in --set steps=1000.")
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def hunt_command(
@@ -57,10 +61,10 @@ def hunt_command(
     from theorylab.run.records import Request
 
     err = console(sys.stderr)
-    request = Request(locator=find(plugin), claims=claims, **options)
+    request = Request(locator=find(plugin), claims=claims, drop=drop, **options)
     kind, amount = budget
     arguments: dict[str, Any] = {"examples": int(amount)} if kind == "examples" else {"budget_s": amount}
-    arguments |= {"drop": [name.replace("_", "-") for name in drop], "database": HUNTED / "examples" / Path(plugin).stem}
+    arguments["database"] = HUNTED / "examples" / Path(plugin).stem
     if wants_progress():
         with err.status("hunting") as status:
             result = hunt(request, **arguments, told=lambda n, text: status.update(f"{text}: {n} instances tried"))

@@ -28,6 +28,20 @@ class SeedCount(click.ParamType):
         return count
 
 
+class Trial(click.ParamType):
+    """INSTANCE:SEED."""
+
+    name = "INSTANCE:SEED"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple):
+            return value
+        label, colon, seed = value.rpartition(":")
+        if not (label and colon and seed.isdigit()):
+            self.fail(f"{value!r}: write INSTANCE:SEED, as in --replay drawn-7:7.", param, ctx)
+        return label, int(seed)
+
+
 class Setting(click.ParamType):
     """NAME=VALUE."""
 
@@ -65,6 +79,7 @@ def running_options(function: F) -> F:
                          help="Per run; needs --workers."),
             click.option("--set", "settings", multiple=True, type=Setting(),
                          help="A parameter of the run (steps=1000), or a number of the instance in --instance (tau=0.05)."),
+            click.option("--drop", multiple=True, metavar="ASSUMPTION", help="Do not grant the claims this assumption."),
             click.option("--chunk", type=click.IntRange(min=1), hidden=True, help="Runs per block."),
         ]
     ):  # fmt: skip

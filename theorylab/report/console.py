@@ -73,6 +73,8 @@ def print_report(report: Report, out: Console, *, verbose: bool = False) -> None
     for verdict in report.verdicts:
         if verbose or verdict.status != "SUPPORTED":
             _details(report, verdict, out, verbose)
+    if len(report.digests) == 1:
+        out.print(f"Digest of the trial's measures: {report.digests[0]}")
     out.print(last_line(report), style="bold" if _all_as_expected(report.verdicts) else "bold red")
 
 
@@ -93,13 +95,16 @@ def _details(report: Report, verdict: Verdict, out: Console, verbose: bool) -> N
 def again(report: Report, verdict: Verdict) -> str:
     """The command that shows this verdict again."""
     example = verdict.counterexample
-    words = ["theorylab", "check", shlex.quote(report.plan.target), "--claim", verdict.claim]
-    if example is not None and example.file is not None:
-        words += ["--instance", shlex.quote(str(example.file))]
-    elif example is not None and not example.label.startswith("drawn-"):
-        words += ["--instance", shlex.quote(example.label)]
-    else:
+    if example is None:
         return report.command
+    words = ["theorylab", "check", shlex.quote(report.plan.target), "--claim", verdict.claim]
+    where = str(example.file) if example.file is not None else example.label
+    if report.claims[verdict.claim].mode.is_pathwise:
+        words += ["--replay", shlex.quote(f"{where}:{example.seed}")]
+    else:
+        words += ["--instance", shlex.quote(where), "--seeds", str(max(len(s.seeds) for s in report.plan.subjects))]
+    for name in sorted(report.plan.dropped):
+        words += ["--drop", name]
     if report.plan.root_seed:
         words += ["--seed", str(report.plan.root_seed)]
     return " ".join(words)

@@ -18,6 +18,8 @@ def again(result: Hunt, found: Find) -> str:
     words = ["theorylab", "check", result.target, "--claim", found.claim, "--instance", str(found.file)]
     if result.plans.get(found.claim) is not None and result.plans[found.claim].root_seed:
         words += ["--seed", str(result.plans[found.claim].root_seed)]
+    for name in sorted(result.dropped):
+        words += ["--drop", name]
     return shlex.join(words)
 
 

@@ -41,7 +41,7 @@ def check(request: Request, command: str, watcher: Watcher | None = None) -> Rep
     watcher.planned(plan)
     for name in plan.claims:  # compile the formulas once, before threads share them
         plugin.claims[name].bound.prepare()
-    work = Work(plan.claims, plan.parameters, plan.root_seed)
+    work = Work(plan.claims, plan.parameters, plan.root_seed, dropped=plan.dropped)
     interrupted = 0
     try:
         results = run_batches(plugin, request, plan, work, watcher)
@@ -61,6 +61,7 @@ def check(request: Request, command: str, watcher: Watcher | None = None) -> Rep
         answers=answers,
         command=command,
         seconds=time.monotonic() - started,
+        digests=tuple(result.digest for result in results),
         versions=versions(),
         interrupted=interrupted,
     )

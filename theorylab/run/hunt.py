@@ -26,13 +26,16 @@ from theorylab.run.confirm import confirm
 from theorylab.run.execute import execute
 from theorylab.run.judge import judge
 from theorylab.run.observe import NOISE
-from theorylab.run.plan import jobs, make_plan, select_claims, split_settings
+from theorylab.run.plan import dropped_assumptions, jobs, make_plan, select_claims, split_settings
 from theorylab.run.records import Job, Observation, Plan, Request, Subject, TrialResult, Verdict
 from theorylab.run.worker import Work, run_block
 from theorylab.statistics import binomial, grid
 
 #: Examples per round of the engine: between rounds the clock is looked at.
 ROUND = 200
+
+#: Rounds after which even an endless budget stops: a family of few instances is exhausted long before.
+MOST_ROUNDS = 10_000
 
 #: Seeds per instance while searching for violations of statistical claims; the same ones for every instance (common random numbers).
 SEARCH_SEEDS = 32
@@ -93,20 +96,20 @@ def hunt(
     *,
     examples: int | None = None,
     budget_s: float | None = None,
-    drop: Sequence[str] = (),
     database: Path | None = None,
     told: Callable[[int, str], None] = lambda examples, text: None,
 ) -> Hunt:
     """Search the plugin's family for the tightest instance of each claim, and for counterexamples.
 
+    With assumptions dropped from the request, only the claims that make them are hunted: is each needed?
+
     examples, budget_s  how many instances to try, or for how long (default 60 s)
-    drop                assumptions that the claims are not granted: is each needed?
     database            folder of hypothesis's example database: later hunts start from what earlier ones found
     """
     started = time.monotonic()
     plugin = load(request.locator)
     claims = [c for c in select_claims(plugin, request.claims) if request.claims or c.expected == "supported"]
-    dropped = _dropped(plugin, drop)
+    dropped = dropped_assumptions(plugin, request.drop)
     if dropped and not request.claims:
         claims = [c for c in claims if set(c.assumes) & dropped]
     if plugin.strategy is None:
@@ -129,14 +132,6 @@ def hunt(
     seconds = time.monotonic() - started
     target = request.locator.value if request.locator.is_file else plugin.name
     return Hunt(plugin.name, target, search.examples, tuple(finds), plans, dropped, seconds, tuple(search.problems))
-
-
-def _dropped(plugin: Plugin, names: Sequence[str]) -> frozenset[str]:
-    for name in names:
-        if name not in plugin.assumptions:
-            known = ", ".join(plugin.assumptions) or "none"
-            raise UsageError(f"{plugin.name} has no assumption {name!r}. Assumptions: {known}.")
-    return frozenset(names)
 
 
 def _strategy(plugin: Plugin, dropped: frozenset[str]) -> Any:
@@ -167,26 +162,24 @@ def _explore(
     kinds = {claim.name: type(f"Violates {claim.name}", (Violation,), {}) for claim in claims}
     store = DirectoryBasedExampleDatabase(database) if database is not None else None
     deadline = math.inf if limit_s is None else time.monotonic() + limit_s
-    left = math.inf if examples is None else examples
+    most = math.inf if examples is None else examples
     turn = 0
-    while left > 0 and time.monotonic() < deadline and not search.violating:
-        before = search.examples
+    while search.examples < most and turn < MOST_ROUNDS and time.monotonic() < deadline and not search.violating:
 
-        @hypothesis.seed(seed + turn)
-        @settings(
-            max_examples=int(min(ROUND, left)),
+        @settings(  # outside @seed, which would switch the database off
+            max_examples=int(min(ROUND, most - search.examples)),
             phases=[Phase.reuse, Phase.generate, Phase.target, Phase.shrink],
             database=store,
             deadline=None,
             suppress_health_check=list(HealthCheck),
             print_blob=False,
             report_multiple_bugs=True,
-            derandomize=False,
         )
+        @hypothesis.seed(seed + turn)
         @given(strategy)
         def look(instance: Any) -> None:
-            if time.monotonic() > deadline and not search.violating:
-                return
+            if not search.violating and (search.examples >= most or time.monotonic() > deadline):
+                return  # the engine may overshoot its number of examples; shrinking a find is not cut short
             search.examples += 1
             told(search.examples, "hunting")
             subject, results = Subject("hunted", "drawn", instance, (0,)), _run_once(plugin, claims, work, instance)
@@ -199,7 +192,6 @@ def _explore(
                     raise kinds[claim.name](claim.name)
 
         _quietly(look)
-        left -= max(1, search.examples - before)
         turn += 1
 
 
@@ -307,7 +299,9 @@ def _confirmed(
 ) -> tuple[Verdict, Plan]:
     """The verdict of a check on this instance alone, on fresh seeds."""
     seeds = 1 if claim.mode.is_pathwise else CONFIRM_SEEDS
-    base = make_plan(dataclasses.replace(request, claims=(claim.name,), instances=0, seeds=1), plugin) if plugin.references else None
+    base = (
+        make_plan(dataclasses.replace(request, claims=(claim.name,), instances=0, seeds=1), plugin) if plugin.references else None
+    )
     registered = base.registered if base is not None else sum(c.is_statistical for c in plugin.claims.values())
     subject = Subject("hunted", "file", instance, tuple(range(seeds)))
     plan = dataclasses.replace(

@@ -29,7 +29,9 @@ from theorylab.statistics.sequential import FailureTest, Levels, MeanTest
 #: Relative distance from the bound up to which an undecided mean still reads as consistent with it.
 RESOLUTION = 0.1
 
-NOTHING_TO_SAY = "It says nothing of the instances tested: its assumptions hold on none of them, or the runs left its measure out."
+NOTHING_TO_SAY = (
+    "It says nothing of the instances tested: its assumptions hold on none of them, or the runs left its measure out."
+)
 
 
 def judge(claim: Claim, plan: Plan, results: Sequence[TrialResult], confirmations: Sequence[Confirmation] = ()) -> Verdict:

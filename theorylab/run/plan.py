@@ -31,8 +31,9 @@ DRAWN_BY_DEFAULT = 3
 def make_plan(request: Request, plugin: Plugin) -> Plan:
     """The plan of a request. Raises UsageError or InstanceError before anything is run."""
     claims = select_claims(plugin, request.claims)
-    if request.instance is not None and not request.claims:  # counterexamples that were made for another instance say nothing here
-        claims = [claim for claim in claims if not claim.only or request.instance in claim.only]
+    alone = request.replay[0] if request.replay is not None else request.instance
+    if alone is not None and not request.claims:  # counterexamples that were made for another instance say nothing here
+        claims = [claim for claim in claims if not claim.only or alone in claim.only]
     parameters, fields = split_settings(plugin, request.settings)
     seeds = request.seeds if request.seeds is not None else auto_seeds(claims, request.confidence)
     subjects = _subjects(request, plugin, seeds, fields)
@@ -48,6 +49,7 @@ def make_plan(request: Request, plugin: Plugin) -> Plan:
         alpha=request.alpha,
         confidence=request.confidence,
         remarks=(),
+        dropped=dropped_assumptions(plugin, request.drop),
     )
     return dataclasses.replace(plan, remarks=tuple(what_it_decides(plan, plugin, seeds)))
 
@@ -64,6 +66,16 @@ def select_claims(plugin: Plugin, names: Sequence[str]) -> list[Claim]:
             raise UsageError(f"{plugin.name} has no claim {name!r}.{hint} `theorylab show {plugin.name}` lists them.")
         chosen.append(plugin.claims[name])
     return chosen
+
+
+def dropped_assumptions(plugin: Plugin, names: Sequence[str]) -> frozenset[str]:
+    """The assumptions of these names. Raises UsageError for one that the plugin does not have."""
+    names = [name.replace("_", "-") for name in names]
+    for name in names:
+        if name not in plugin.assumptions:
+            known = ", ".join(plugin.assumptions) or "none"
+            raise UsageError(f"{plugin.name} has no assumption {name!r}. Assumptions: {known}.")
+    return frozenset(names)
 
 
 def split_settings(plugin: Plugin, settings: Sequence[tuple[str, str]]) -> tuple[dict[str, Any], dict[str, float]]:
@@ -100,6 +112,9 @@ def auto_seeds(claims: Sequence[Claim], confidence: float) -> int:
 
 def _subjects(request: Request, plugin: Plugin, seeds: int, fields: dict[str, float]) -> tuple[Subject, ...]:
     own = plugin.algorithm.draws_instance
+    if request.replay is not None:
+        label, seed = request.replay
+        return (dataclasses.replace(_replayed(label, plugin, request.root_seed, fields), seeds=(seed,)),)
     if request.instance is not None:
         subject = _named(request.instance, plugin, fields)
         return (dataclasses.replace(subject, seeds=(0,) if own else tuple(range(seeds))),)
@@ -124,6 +139,14 @@ def draw_instances(plugin: Plugin, root_seed: int, count: int) -> list[Any]:
     from theorylab.run.examples import examples
 
     return examples(plugin.strategy(), count, root_seed)
+
+
+def _replayed(label: str, plugin: Plugin, root_seed: int, fields: dict[str, float]) -> Subject:
+    """The instance of a trial: a drawn one by its number, or whatever `--instance` takes."""
+    number = label.removeprefix("drawn-")
+    if label.startswith("drawn-") and number.isdigit() and plugin.draw is not None:
+        return Subject(label, "drawn", plugin.draw(instance_stream(root_seed, plugin.name, int(number))))
+    return _named(label, plugin, fields)
 
 
 def _named(text: str, plugin: Plugin, fields: dict[str, float]) -> Subject:
@@ -182,7 +205,7 @@ def what_it_decides(plan: Plan, plugin: Plugin, seeds: int) -> list[str]:
         f"{describe(len(chosen), 'claim')} on {describe(len(plan.subjects), 'instance')} "
         f"({named} named, {drawn} drawn), {describe(plan.trials, 'run')}."
     )
-    if any(claim.mode.is_pathwise for claim in chosen) and drawn and plugin.draw is not None:
+    if any(claim.mode.is_pathwise for claim in chosen) and drawn > 1 and plugin.draw is not None:
         share = violating_share(drawn, 1.0 - plan.confidence)
         remarks.append(
             f"If all drawn instances are clean, at most {share:.2g} of the family violates ({plan.confidence:.0%} sure)."

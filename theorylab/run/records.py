@@ -25,6 +25,7 @@ class Request:
     instances: int | None = None
     claims: tuple[str, ...] = ()
     instance: str | None = None  # a file, or the name of a reference instance
+    replay: tuple[str, int] | None = None  # one trial: (instance, seed), the instance named, drawn-N or a file
     root_seed: int = 0
     alpha: float = 1e-6
     confidence: float = 0.99
@@ -32,6 +33,7 @@ class Request:
     chunk: int | None = None  # trials per block; never changes a result
     timeout_s: float | None = None
     settings: tuple[tuple[str, str], ...] = ()
+    drop: tuple[str, ...] = ()  # assumptions that the claims are not granted
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Plan:
     alpha: float
     confidence: float
     remarks: tuple[str, ...]
+    dropped: frozenset[str] = frozenset()  # assumptions that the claims are not granted
 
     @property
     def trials(self) -> int:
@@ -120,6 +123,7 @@ class TrialResult:
     seed: int
     observations: Mapping[str, Observation] = field(default_factory=dict)
     problem: str | None = None
+    digest: str = ""  # of every bit of every measure
 
 
 @dataclass(frozen=True)
@@ -195,4 +199,5 @@ class Report:
     command: str
     seconds: float
     versions: Mapping[str, str]
+    digests: tuple[str, ...] = ()  # of the measures of each trial, in the order of the plan
     interrupted: int = 0  # exit status of an interruption: 130 or 143

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import pickle
 import signal
@@ -123,7 +124,17 @@ def _observed(
                 observations[name] = observe(claim, names)
         except Exception as error:
             observations[name] = Observation(problem=f"its bound raised {_describe(error)}")
-    return TrialResult(index, seed, observations)
+    return TrialResult(index, seed, observations, digest=measures_digest(measures))
+
+
+def measures_digest(measures: Mapping[str, Any]) -> str:
+    """Sixteen hexadecimal digits that depend on every bit of every measure."""
+    state = hashlib.sha256()
+    for name in sorted(measures):
+        array = np.asarray(measures[name])
+        state.update(f"|{name}|{array.shape}|{array.dtype}|".encode())
+        state.update(array.tobytes() if array.dtype.kind in "fiub" else repr(measures[name]).encode())
+    return state.hexdigest()[:16]
 
 
 def _batched(

@@ -43,11 +43,11 @@ def test_the_main_job_in_json(command, tmp_path):
 def test_the_main_job_for_people(command, tmp_path):
     done = command("check", "nash-md", "--seeds", "5", cwd=tmp_path)
     assert done.returncode == 0
-    assert done.stderr.replace("\n", " ").startswith("nash-md: 36 claims on 18 instances (13 named, 5 drawn), 18 runs.")
+    assert done.stderr.replace("\n", " ").startswith("nash-md: 37 claims on 18 instances (13 named, 5 drawn), 18 runs.")
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "\x1b" not in done.stdout + done.stderr
     lines = done.stdout.strip().splitlines()
-    assert re.search(r"31 SUPPORTED, 5 REFUTED as expected; everything as expected", " ".join(lines[-2:]))
+    assert re.search(r"32 SUPPORTED, 5 REFUTED as expected; everything as expected", " ".join(lines[-2:]))
 
 
 def test_ascii_terminals_get_ascii(command):
@@ -173,6 +173,11 @@ def test_faults_of_a_plugin_have_their_own_status(command, tmp_path, fault, stat
     assert "Traceback" not in done.stderr
     verdict = document(done)["plugins"][0]["claims"][0]
     assert verdict["verdict"] == {0: "SUPPORTED", 1: "REFUTED", 3: "ERROR"}[status]
+    if status:  # the instance is saved, and the trial can be run again
+        saved = verdict["counterexample"]["file"]
+        assert json.loads((tmp_path / saved).read_text())["fault"] == fault
+        again = command("check", PLUGINS / "awkward.py", "--replay", f"{saved}:{verdict['counterexample']['seed']}", cwd=tmp_path)
+        assert again.returncode == status
 
 
 def test_strict_turns_inconclusive_into_status_4(command):

@@ -332,6 +332,7 @@ def test_mean_claims_are_supported_refuted_and_told_apart(monkeypatch):
     assert verdict(1.0, 1.0, 50).status == "VACUOUS"
     near = verdict(1.0, 0.5, 8000)
     assert near.status == "CONSISTENT"
+    assert "would have been refuted" in near.reason
     assert near.evidence.trials == 8000
 
 
@@ -357,6 +358,22 @@ def test_one_bad_instance_among_many_refutes(monkeypatch):
     verdict = judged(plugin, monkeypatch, seeds=300)
     assert verdict.status == "REFUTED"
     assert verdict.counterexample.label == "scale-9"
+
+
+def test_seeds_that_draw_an_instance_each_are_pooled(monkeypatch):
+    def verdict(bound, seeds=300, high=1):
+        plugin = Plugin("toy", api=1, title="t", source="s")
+        plugin.sample(lambda rng: Scale(float(rng.integers(1, 5))))
+        plugin.run(draws_instance=True)(lambda game, rng: {"x": game.scale * (rng.random() < 0.5)})
+        plugin.claim("x", holds=OnAverage(), source="s", within=lambda scale: (0, high * scale))(bound)
+        return judged(plugin, monkeypatch, seeds=seeds)
+
+    assert verdict(lambda scale: 0.2 * scale).status == "REFUTED"
+    fine = verdict(lambda scale: 0.8 * scale)
+    assert fine.status == "CONSISTENT"  # of the family as a whole: no single instance was seen twice
+    assert fine.evidence.statistic == pytest.approx(0.5 / 0.8, rel=0.15)
+    assert verdict(lambda scale: 0.5 * scale).status == "INCONCLUSIVE"
+    assert verdict(lambda scale: 1.5 * scale).status == "VACUOUS"
 
 
 def test_high_probability_claims(monkeypatch):

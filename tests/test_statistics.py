@@ -14,7 +14,15 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from theorylab.statistics import betting, binomial, grid, many, rates, rounding
-from theorylab.statistics.sequential import FailureTest, Levels, MeanTest, PathwiseTest
+from theorylab.statistics.sequential import (
+    FailureTest,
+    Levels,
+    MeanTest,
+    PathwiseTest,
+    PlugInTest,
+    PointAlternativeTest,
+    RateTest,
+)
 
 X8 = np.array([0.9, 0.1, 0.7, 0.4, 1.0, 0.0, 0.6, 0.8])
 X100 = ((37 * np.arange(1, 101)) % 101) / 101
@@ -420,3 +428,39 @@ def test_pathwise_needs_confirmation():
     assert PathwiseTest().update([1.0], 1e-9).decision() == "supported"
     with pytest.raises(ValueError, match="NaN"):
         PathwiseTest().update([math.nan], 1e-9)
+
+
+def test_the_other_tests_have_the_same_interface():
+    plug_in = PlugInTest(0.3, Levels(math.log(20), 0.05))
+    assert plug_in.log_e_refute == 0.0
+    state = plug_in.update(X100[:60]).update(X100[60:])
+    assert state.log_e_refute == vector(11.92962913)
+    assert state.decision() == "refuted"
+    assert PlugInTest(0.8, Levels(math.log(20), 0.05)).update(X100).decision() == "supported"
+    with pytest.raises(ValueError, match="outside its range"):
+        plug_in.update([1.5])
+
+    point = PointAlternativeTest(0.05, 0.1, Levels(3.5, 0.01)).update([True] * 5 + [False] * 40)
+    state = point.update([True] * 7 + [False] * 48)
+    assert state.log_e_refute == vector(3.559850695)
+    assert state.decision() == "refuted"
+    assert point.decision() is None
+
+
+def test_rate_test_refutes_a_stated_constant_and_the_doubling_form():
+    n = 2.0 ** np.arange(5)
+    rng = np.random.default_rng(0)
+    y = rng.uniform(0.5, 1.0, (400, 5))  # does not fall at all
+    endless = np.full(5, math.inf)
+    zeros, ones = np.zeros(5), np.ones(5)
+    shown = RateTest(n, 0.5, endless, zeros, ones, None, LEVELS).update(y)
+    assert shown.decision() is None
+    assert shown.log_e_refute == 0.0
+    assert RateTest(n, 0.5, n**-0.5, zeros, ones, None, LEVELS).update(y).decision() == "refuted"
+    doubling = RateTest(n, 0.5, endless, zeros, ones, 0.1, LEVELS)
+    assert doubling.update(y).decision() == "refuted"
+    assert doubling.update(y[:200]).update(y[200:]).log_e_refute == doubling.update(y).log_e_refute
+    assert doubling.update(y * n**-0.5).decision() is None
+    with pytest.raises(ValueError, match="outside"):
+        _ = doubling.update(3 * y).log_e_refute
+    assert shown.slope().slope == pytest.approx(0.0, abs=0.05)

@@ -87,8 +87,6 @@ def _details(report: Report, verdict: Verdict, out: Console, verbose: bool) -> N
     if verdict.counterexample is not None and not verdict.as_expected:
         out.print(f"  {escape(repr(verdict.counterexample.instance))}")
         out.print(f"  Again: {escape(again(report, verdict))}", soft_wrap=True)
-    elif verdict.status == "ERROR":
-        out.print(f"  Again: {escape(again(report, verdict))}", soft_wrap=True)
     out.print()
 
 
@@ -99,7 +97,7 @@ def again(report: Report, verdict: Verdict) -> str:
         return report.command
     words = ["theorylab", "check", shlex.quote(report.plan.target), "--claim", verdict.claim]
     where = str(example.file) if example.file is not None else example.label
-    if report.claims[verdict.claim].mode.is_pathwise:
+    if report.claims[verdict.claim].mode.is_pathwise or verdict.status == "ERROR":
         words += ["--replay", shlex.quote(f"{where}:{example.seed}")]
     else:
         words += ["--instance", shlex.quote(where), "--seeds", str(max(len(s.seeds) for s in report.plan.subjects))]

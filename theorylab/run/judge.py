@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from theorylab.claim import AtRate, Claim, WithProbability
+from theorylab.claim import AtRate, Claim, OnAverage, WithProbability
 from theorylab.run.rate import judge_rate
 from theorylab.run.records import (
     ORDER,
@@ -43,7 +43,7 @@ def judge(claim: Claim, plan: Plan, results: Sequence[TrialResult], confirmation
         _pathwise(claim, plan, rows, confirmations) if claim.mode.is_pathwise else _statistical(claim, plan, rows)
     )
     if problems and status != "REFUTED":
-        status, reason, example = "ERROR", _problem_text(plan, problems), None
+        status, reason, example = "ERROR", _problem_text(plan, problems), _problem_example(plan, problems[0][0])
     return Verdict(claim.name, status, _as_expected(claim, status, plan, rows), reason, evidence, example)
 
 
@@ -60,6 +60,13 @@ def _problem_text(plan: Plan, problems: Sequence[tuple[TrialResult, str | None]]
     result, text = problems[0]
     more = f" ({len(problems)} runs in all)" if len(problems) > 1 else ""
     return f"Instance {plan.subjects[result.subject].label}, seed {result.seed}: {text}{more}."
+
+
+def _problem_example(plan: Plan, result: TrialResult) -> Counterexample:
+    """Where it went wrong, so that the instance can be saved and the trial run again."""
+    return _counterexample(
+        plan, Confirmation(result.subject, result.seed, 0, math.nan, math.nan, "undecided", "a run that failed")
+    )
 
 
 def _as_expected(claim: Claim, status: Status, plan: Plan, rows: Sequence[tuple[TrialResult, Observation]]) -> bool:
@@ -218,6 +225,8 @@ def _statistical(claim: Claim, plan: Plan, rows: Sequence[Row]) -> Outcome:
             Evidence(),
             None,
         )
+    if isinstance(claim.mode, OnAverage) and len(groups) > 1 and all(len(group) == 1 for group in groups.values()):
+        return _pooled(claim, plan, budget, rows)
     per_instance = {index: _judge_instance(claim, budget, observations) for index, observations in groups.items()}
     evidence = _statistical_evidence(rows, per_instance)
     telling = {index: v for index, v in per_instance.items() if v.status != "VACUOUS"}
@@ -237,6 +246,40 @@ def _statistical(claim: Claim, plan: Plan, rows: Sequence[Row]) -> Outcome:
         error_probability=budget.alpha_support if status == "SUPPORTED" else None,
     )  # fmt: skip
     return status, f"{_on(len(telling), plan.subjects[worst].label)}{v.reason}", evidence, None
+
+
+def _pooled(claim: Claim, plan: Plan, budget: Levels, rows: Sequence[Row]) -> Outcome:
+    """Every seed drew an instance of its own: measured / bound is tested against mean 1, over the family as a whole.
+
+    If the bound holds on every instance, E[measured / bound] <= 1, so a refutation is sound. What is left undecided speaks of
+    the average over the family, so it is never more than CONSISTENT.
+    """
+    values, bounds, highs = (np.array([getattr(o, name) for _, o in rows]) for name in ("values", "bounds", "highs"))
+    evidence = Evidence(instances=len(rows), trials=len(rows), entries=int(values.size))
+    if claim.relation != "<=" or (values < 0.0).any() or (bounds <= 0.0).any():
+        reason = "Seeds that draw an instance each can be pooled only for an upper bound > 0 on a measure >= 0."
+        return "INCONCLUSIVE", reason, evidence, None
+    telling = (bounds < highs).any(axis=0)
+    if not telling.any():
+        return "VACUOUS", _vacuous_text(claim, evidence), evidence, None
+    ratios = (values / bounds)[:, telling]
+    tops = (highs / bounds)[:, telling].max(axis=0)
+    tests = [MeanTest(1.0, 0.0, float(top), budget).update(ratios[:, j]) for j, top in enumerate(tops)]
+    log_e = log_mean([test.log_e_refute for test in tests])
+    worst = max(tests, key=lambda test: test.total)
+    mean = worst.total / worst.n
+    share = plan.alpha / max(plan.registered, 1)
+    evidence = _with(evidence, tightness=float(ratios.max()), statistic=mean, bound=1.0, margin=1.0 - mean, log_e=log_e)
+    text = f"Over {_plural(len(rows), 'drawn instance')}, measured / bound is {mean:.4g} on average"
+    if log_e >= budget.refute_at:
+        at = int(np.argmax(ratios.max(axis=1)))
+        c = Confirmation(rows[at][0].subject, rows[at][0].seed, 0, float(ratios[at].max()), 1.0, "violated", f"{len(rows)} runs")
+        reason = f"{text}: evidence e^{min(log_e, 1e6):.1f} against the claim; error probability {share:.1e}."
+        return "REFUTED", reason, _with(evidence, error_probability=share), _counterexample(plan, c)
+    if all(test.decision() == "supported" for test in tests):
+        reason = f"{text}, below 1 with {plan.confidence:.0%} confidence: true of the family as a whole, which no single instance can say."
+        return "CONSISTENT", reason, evidence, None
+    return "INCONCLUSIVE", f"{text}; more seeds would decide, or more seeds per instance.", evidence, None
 
 
 def _on(count: int, label: str) -> str:
@@ -353,7 +396,11 @@ def _judge_means(claim: Claim, budget: Levels, observations: Sequence[Observatio
     need = _seeds_for(weakest.log_e_support, weakest.n, budget.support_at)
     if upper is not None and weakest.bound > 0.0 and weakest.bound < upper <= (1.0 + RESOLUTION) * weakest.bound:
         ratio = upper / weakest.bound - 1.0
-        return _InstanceVerdict("CONSISTENT", f"{text}; at most {ratio:.1%} above it.", *numbers, need)
+        lower = weakest.low + (weakest.high - weakest.low) * grid.lower_bound(
+            _unit(claim, observations, weakest), math.exp(-budget.refute_at)
+        )
+        text += f"; at most {ratio:.1%} above it; a bound below {lower:.4g} would have been refuted"
+        return _InstanceVerdict("CONSISTENT", f"{text}.", *numbers, need)
     hint = f"; about {need:,} seeds would decide" if need else "; the mean is too close to the bound to say"
     return _InstanceVerdict("INCONCLUSIVE", f"{text}{hint}.", *numbers, need)
 
@@ -362,11 +409,15 @@ def _upper(claim: Claim, observations: Sequence[Observation], test: MeanTest, bu
     """Upper confidence limit of the mean at the checkpoint of `test`."""
     if not (math.isfinite(test.low) and math.isfinite(test.high)):
         return None
+    return test.low + (test.high - test.low) * grid.upper_bound(_unit(claim, observations, test), budget.alpha_support)
+
+
+def _unit(claim: Claim, observations: Sequence[Observation], test: MeanTest) -> np.ndarray:
+    """The values at the checkpoint of `test`, rescaled to [0, 1]."""
     sign = -1.0 if claim.relation == ">=" else 1.0
     bounds = [sign * b for b in observations[0].bounds]
     values = sign * np.array([o.values[bounds.index(test.bound)] for o in observations])
-    unit = np.clip((values - test.low) / (test.high - test.low), 0.0, 1.0)
-    return test.low + (test.high - test.low) * grid.upper_bound(unit, budget.alpha_support)
+    return np.clip((values - test.low) / (test.high - test.low), 0.0, 1.0)
 
 
 def is_decided(claim: Claim, plan: Plan, results: Sequence[TrialResult]) -> bool:

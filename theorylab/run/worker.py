@@ -131,9 +131,12 @@ def measures_digest(measures: Mapping[str, Any]) -> str:
     """Sixteen hexadecimal digits that depend on every bit of every measure."""
     state = hashlib.sha256()
     for name in sorted(measures):
-        array = np.asarray(measures[name])
-        state.update(f"|{name}|{array.shape}|{array.dtype}|".encode())
-        state.update(array.tobytes() if array.dtype.kind in "fiub" else repr(measures[name]).encode())
+        value = measures[name]
+        if isinstance(value, (float, int, np.ndarray, np.generic)):
+            array = np.asarray(value)
+            state.update(f"|{name}|{array.shape}|{array.dtype}|".encode() + array.tobytes())
+        else:  # what is no number will be refused where it is used
+            state.update(f"|{name}|{value!r}".encode())
     return state.hexdigest()[:16]
 
 

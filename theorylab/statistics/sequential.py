@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theorylab.statistics import binomial, grid
+from theorylab.statistics import betting, binomial, grid, many, rates
 from theorylab.statistics.grid import Array
 
 Decision = Literal["refuted", "supported"] | None
@@ -30,6 +30,13 @@ class Levels:
     @property
     def support_at(self) -> float:
         return math.log(1.0 / self.alpha_support)
+
+
+def _decide(log_e_refute: float, log_e_support: float, levels: Levels) -> Decision:
+    """Refutation wins: both at once has a probability of at most the sum of the two levels."""
+    if log_e_refute >= levels.refute_at:
+        return "refuted"
+    return "supported" if log_e_support >= levels.support_at else None
 
 
 def _zeros() -> Array:
@@ -92,9 +99,34 @@ class MeanTest:
         return grid.mix(self._down) if math.isfinite(self.high) else -math.inf
 
     def decision(self) -> Decision:
-        if self.log_e_refute >= self.levels.refute_at:
-            return "refuted"
-        return "supported" if self.log_e_support >= self.levels.support_at else None
+        return _decide(self.log_e_refute, self.log_e_support, self.levels)
+
+
+@dataclass(frozen=True)
+class PlugInTest:
+    """`E[x] <= bound` for x in [0, 1] with plug-in bets: tighter than the grid for one fixed level and a few hundred observations.
+
+    Its bets depend on the order of the observations, so it decides no verdict here; it is for authors who know their order.
+    """
+
+    bound: float
+    levels: Levels
+    x: tuple[float, ...] = ()
+
+    def update(self, observations: ArrayLike) -> PlugInTest:
+        """The state after more observations, in the order given."""
+        return replace(self, x=(*self.x, *grid.check_unit(observations).ravel().tolist()))
+
+    @property
+    def log_e_refute(self) -> float:
+        return float(betting.log_wealth_up(self.x, self.bound, math.exp(-self.levels.refute_at))[-1]) if self.x else 0.0
+
+    @property
+    def log_e_support(self) -> float:
+        return float(betting.log_wealth_down(self.x, self.bound, self.levels.alpha_support)[-1]) if self.x else 0.0
+
+    def decision(self) -> Decision:
+        return _decide(self.log_e_refute, self.log_e_support, self.levels)
 
 
 @dataclass(frozen=True)
@@ -139,9 +171,88 @@ class FailureTest:
         return binomial.log_e_below(self.failures + self.ties, self.n, self.delta)
 
     def decision(self) -> Decision:
-        if self.log_e_refute >= self.levels.refute_at:
-            return "refuted"
-        return "supported" if self.log_e_support >= self.levels.support_at else None
+        return _decide(self.log_e_refute, self.log_e_support, self.levels)
+
+
+@dataclass(frozen=True)
+class PointAlternativeTest:
+    """`P(fail) <= delta` against one named failure probability: the most powerful test if that is the truth. Never supports."""
+
+    delta: float
+    alternative: float
+    levels: Levels
+    n: int = 0
+    failures: int = 0
+
+    def update(self, failed: ArrayLike) -> PointAlternativeTest:
+        """The state after more runs: booleans, one per run."""
+        events = np.asarray(failed, dtype=np.bool_)
+        return replace(self, n=self.n + events.size, failures=self.failures + int(events.sum()))
+
+    @property
+    def log_e_refute(self) -> float:
+        return binomial.log_likelihood_ratio(self.failures, self.n, self.delta, self.alternative)
+
+    def decision(self) -> Decision:
+        return _decide(self.log_e_refute, -math.inf, self.levels)
+
+
+@dataclass(frozen=True)
+class RateTest:
+    """`E[Y_n]` falls like n^-exponent on a grid: refuted through stated bounds or the doubling form, never supported.
+
+    n         (J,) grid
+    bounds    (J,) the stated constant's bounds, inf where there are none
+    lows, highs  (J,) range of Y
+    doubling  tolerance of `E[Y_2n] <= 2^-exponent (1 + doubling) E[Y_n]`, or None; needs finite `highs`
+    """
+
+    n: Array
+    exponent: float
+    bounds: Array
+    lows: Array
+    highs: Array
+    doubling: float | None
+    levels: Levels
+    values: Array | None = None
+
+    def update(self, values: ArrayLike) -> RateTest:
+        """The state after more seeds: (seeds, J)."""
+        rows = np.asarray(values, dtype=np.float64).reshape(-1, self.n.size)
+        return replace(self, values=rows if self.values is None else np.concatenate([self.values, rows]))
+
+    @property
+    def log_e_refute(self) -> float:
+        """log of the mean e-value over grid points and doublings; 0 where nothing finite could be refuted."""
+        if self.values is None:
+            return 0.0
+        evidence = []
+        for j in range(self.n.size):
+            low = self.lows[j] if math.isfinite(self.lows[j]) else 0.0
+            if math.isfinite(self.bounds[j]) and self.bounds[j] < self.highs[j]:
+                evidence.append(MeanTest(self.bounds[j], low, self.highs[j], self.levels).update(self.values[:, j]).log_e_refute)
+        if self.doubling is not None:
+            evidence += self._doublings(self.doubling)
+        return many.log_mean(evidence) if evidence else 0.0
+
+    def _doublings(self, tolerance: float) -> list[float]:
+        assert self.values is not None
+        found = []
+        for j in range(self.n.size - 1):
+            top = float(self.highs[j])
+            if abs(self.n[j + 1] / self.n[j] - 2.0) < 1e-9 and math.isfinite(top):
+                pair = self.values[:, j], self.values[:, j + 1]
+                x, bound = rates.doubling_observations(*pair, self.exponent, tolerance, top)
+                # x leaves [0, 1] only if Y leaves [0, top]: then the declared range is wrong, and update says so
+                found.append(MeanTest(bound, 0.0, 1.0, self.levels).update(x).log_e_refute)
+        return found
+
+    def slope(self) -> rates.Slope:
+        """The log-log slope of the means, with its interval over seeds. Raises ValueError where there is none."""
+        return rates.log_log_slope(self.n, self.values if self.values is not None else np.empty((0, self.n.size)))
+
+    def decision(self) -> Decision:
+        return "refuted" if self.log_e_refute >= self.levels.refute_at else None
 
 
 @dataclass(frozen=True)

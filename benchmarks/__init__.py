@@ -1,0 +1,1 @@
+"""Run on demand: what is measured, not tested."""

@@ -360,6 +360,30 @@ def test_one_bad_instance_among_many_refutes(monkeypatch):
     assert verdict.counterexample.label == "scale-9"
 
 
+def test_runs_that_do_not_fit_together_are_an_error(monkeypatch):
+    def ragged(game, rng, *, n):
+        return {"x": np.zeros(int(rng.integers(1, 5)))}
+
+    verdict = judged(make_plugin(ragged, OnAverage(), lambda: 1, within=lambda: (0, 2)), monkeypatch, seeds=40)
+    assert verdict.status == "ERROR"
+    assert "entries in one run and" in verdict.reason
+
+    def moving(game, rng, *, n):
+        return {"x": 0.5, "level": float(rng.random())}
+
+    verdict = judged(make_plugin(moving, OnAverage(), lambda level: level, within=lambda: (0, 2)), monkeypatch, seeds=40)
+    assert verdict.status == "ERROR"
+    assert "the bound or the range changes from run to run" in verdict.reason
+
+
+def test_rounding_over_the_end_of_a_range_is_no_fault(monkeypatch):
+    def measure(game, rng, *, n):
+        return {"x": 1.0 + 2.0**-52}
+
+    verdict = judged(make_plugin(measure, OnAverage(), lambda: 0.5, within=lambda: (0, 1)), monkeypatch, seeds=100)
+    assert verdict.status == "REFUTED"
+
+
 def test_seeds_that_draw_an_instance_each_are_pooled(monkeypatch):
     def verdict(bound, seeds=300, high=1):
         plugin = Plugin("toy", api=1, title="t", source="s")

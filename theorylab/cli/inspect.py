@@ -33,11 +33,15 @@ def list_command() -> int:
 @click.command("show", short_help="Show a plugin's theorems.")
 @click.argument("plugin")
 @click.option("--latex", is_flag=True, help="Bounds as LaTeX.")
-def show_command(plugin: str, latex: bool) -> int:
+@click.option("--seeds", type=click.IntRange(min=1), default=100, show_default=True, help="Say what so many seeds can decide.")
+def show_command(plugin: str, latex: bool, seeds: int) -> int:
     """What PLUGIN is about: source, parameters, named instances, every claim with its statement, bound and source, mutants."""
     from theorylab.registry import find, load
+    from theorylab.run.plan import make_plan
+    from theorylab.run.records import Request
 
-    found = load(find(plugin))
+    locator = find(plugin)
+    found = load(locator)
     print(f"{found.name}: {found.title}\n{found.source}\n")
     settings = ", ".join(f"{name} = {value}" for name, value in found.algorithm.parameters.items())
     print(f"Parameters (--set NAME=VALUE): {settings or 'none'}")
@@ -55,6 +59,9 @@ def show_command(plugin: str, latex: bool) -> int:
         print(f"      source: {claim.source}")
         if claim.assumes:
             print(f"      assumes: {', '.join(claim.assumes)}")
+    print(f"\nWhat {seeds} seeds can decide")
+    for remark in make_plan(Request(locator, seeds=seeds), found).remarks:
+        print(f"  {remark}")
     print("\nMutants")
     for mutant in found.mutants.values():
         fate = f"survives: {mutant.survives}" if mutant.survives else f"refuted by {', '.join(mutant.refuted_by)}"

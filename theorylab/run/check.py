@@ -9,13 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 from theorylab import __version__
+from theorylab.errors import stop_status
 from theorylab.plugin import Plugin
 from theorylab.registry import load
 from theorylab.run.confirm import confirm
 from theorylab.run.execute import Interrupted, execute
 from theorylab.run.judge import is_decided, judge
 from theorylab.run.plan import BATCH, jobs, make_plan
-from theorylab.run.records import Plan, Report, Request, TrialResult
+from theorylab.run.records import Confirmation, Plan, Report, Request, TrialResult
 from theorylab.run.worker import Work
 
 
@@ -47,7 +48,11 @@ def check(request: Request, command: str, watcher: Watcher | None = None) -> Rep
         results = run_batches(plugin, request, plan, work, watcher)
     except Interrupted as stop:
         results, interrupted = stop.results, stop.status
-    confirmations = confirm(plugin, plan, work, results, watcher.replaying)
+    confirmations: dict[str, list[Confirmation]] = {}
+    try:
+        confirmations = confirm(plugin, plan, work, results, watcher.replaying)
+    except KeyboardInterrupt as stop:  # suspects that were not replayed leave their claims inconclusive
+        interrupted = stop_status(stop)
     verdicts = tuple(judge(plugin.claims[name], plan, results, confirmations.get(name, ())) for name in plan.claims)
     answers: tuple[Any, ...] = ()
     if request.instance is not None and plugin.answers is not None and not interrupted:

@@ -227,6 +227,8 @@ def _statistical(claim: Claim, plan: Plan, rows: Sequence[Row]) -> Outcome:
         )
     if isinstance(claim.mode, OnAverage) and len(groups) > 1 and all(len(group) == 1 for group in groups.values()):
         return _pooled(claim, plan, budget, rows)
+    if (fault := _unfit(claim, groups, plan)) is not None:
+        return "ERROR", fault, Evidence(), None
     per_instance = {index: _judge_instance(claim, budget, observations) for index, observations in groups.items()}
     evidence = _statistical_evidence(rows, per_instance)
     telling = {index: v for index, v in per_instance.items() if v.status != "VACUOUS"}
@@ -246,6 +248,21 @@ def _statistical(claim: Claim, plan: Plan, rows: Sequence[Row]) -> Outcome:
         error_probability=budget.alpha_support if status == "SUPPORTED" else None,
     )  # fmt: skip
     return status, f"{_on(len(telling), plan.subjects[worst].label)}{v.reason}", evidence, None
+
+
+def _unfit(claim: Claim, groups: Mapping[int, Sequence[Observation]], plan: Plan) -> str | None:
+    """Why the runs of an instance cannot be put together, or None."""
+    for index, group in groups.items():
+        where = f"Instance {plan.subjects[index].label}"
+        sizes = {len(o.values) for o in group}
+        if len(sizes) > 1:
+            return f"{where}: measure {claim.measure!r} has {min(sizes)} entries in one run and {max(sizes)} in another."
+        if isinstance(claim.mode, (OnAverage, AtRate)) and len({(o.bounds, o.lows, o.highs) for o in group}) > 1:
+            return (
+                f"{where}: the bound or the range changes from run to run. The bound on an expectation is one number: "
+                f"measure the difference of {claim.measure!r} and what it is compared with, and bound that by 0."
+            )
+    return None
 
 
 def _pooled(claim: Claim, plan: Plan, budget: Levels, rows: Sequence[Row]) -> Outcome:
@@ -336,7 +353,9 @@ def _judge_failures(mode: WithProbability, budget: Levels, observations: Sequenc
         return _InstanceVerdict("VACUOUS", "the bound allows everything.", 0.0, 0.0, delta)
     test = FailureTest(delta, budget).update(np.array([o.failed for o in observations]), np.array([o.tied for o in observations]))
     share = test.failures / test.n
-    lower, upper = binomial.clopper_pearson(test.failures, test.n, budget.alpha_support)
+    # The grid's bounds, not Clopper-Pearson's: the run may have been stopped by what was seen.
+    events = np.repeat([1.0, 0.0], [test.failures, test.n - test.failures])
+    lower, upper = grid.lower_bound(events, budget.alpha_support), grid.upper_bound(events, budget.alpha_support)
     count = f"{test.failures} of {_plural(test.n, 'run')} failed, allowed is a share of {delta:.6g}"
     if test.decision() == "refuted":
         return _InstanceVerdict("REFUTED", f"{count}.", test.log_e_refute, share, delta)

@@ -142,6 +142,9 @@ def _compare(claim: Claim, names: Names, measured: Any, bound: Any, slack: Any, 
     elif claim.relation == "==":
         tightest = _entry(int(np.argmax(excess - slack)), measured, bound, slack)
     statistical = not claim.mode.is_pathwise
+    outside = _outside(claim, measured, slack, low, high)
+    # What rounding carried over an end of the range is put back: the tests of means take no value outside.
+    inside = np.clip(measured, low, high)
     return Observation(
         entries=int(telling.sum()),
         vacuous=int(vacuous.sum()),
@@ -149,14 +152,14 @@ def _compare(claim: Claim, names: Names, measured: Any, bound: Any, slack: Any, 
         suspects=suspects,
         tightness=tightness,
         tightest=tightest,
-        values=tuple(measured.tolist()) if statistical else (),
+        values=tuple(inside.tolist()) if statistical else (),
         bounds=tuple(bound.tolist()) if statistical else (),
         lows=tuple(low.tolist()) if statistical else (),
         highs=tuple(high.tolist()) if statistical else (),
         failed=bool((telling & (excess > 0.0)).any()) if isinstance(claim.mode, WithProbability) else False,
         tied=bool(ties.any() and not beyond.any()) if isinstance(claim.mode, WithProbability) else False,
         informative_from=informative_from(claim, names) if vacuous.any() else None,
-        problem=_outside(claim, measured, slack, low, high),
+        problem=outside,
     )
 
 

@@ -314,7 +314,8 @@ def test_a_plugin_that_raises_is_an_error_with_place_and_seed(monkeypatch):
 
     verdict = judged(make_plugin(measure, Always(), lambda: 1), monkeypatch, seeds=3)
     assert verdict.status == "ERROR"
-    assert "scale-0, seed 0: ZeroDivisionError: on purpose (test_core.py:" in verdict.reason
+    assert "scale-0, seed 0: ZeroDivisionError: on purpose at " in verdict.reason
+    assert "test_core.py:" in verdict.reason
 
 
 def test_mean_claims_are_supported_refuted_and_told_apart(monkeypatch):
@@ -537,7 +538,7 @@ ALLOWED = {
         "statistics",
     },
     "run.observe": {"claim", "formula", "run.records", "statistics"},
-    "run.worker": {"claim", "plugin", "registry", "run.records", "run.observe", "run.streams"},
+    "run.worker": {"claim", "errors", "plugin", "registry", "run.records", "run.observe", "run.streams"},
     "run.execute": {"errors", "plugin", "registry", "run.records", "run.worker"},
     "run.confirm": {"claim", "plugin", "run.records", "run.observe", "run.streams", "run.worker"},
     "run.rate": {"claim", "run.records", "statistics"},

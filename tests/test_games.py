@@ -290,3 +290,54 @@ def test_bradley_terry_rewards_of_a_bradley_terry_table_are_its_scores():
 def test_bradley_terry_rewards_that_are_infinite_are_an_error():
     with pytest.raises(SolverError, match="not found"):
         games.bradley_terry_rewards(np.array([[0.5, 1.0], [0.0, 0.5]]), np.array([0.5, 0.5]))
+
+
+# -- properties of every step ---------------------------------------------------------------------------------------------------
+
+
+@given(preference_games(max_actions=5))
+def test_every_iterate_is_a_distribution_and_the_equilibrium_attracts(game):
+    solution = games.regularised_equilibrium(game).log_policy
+    eta = rates(60, game.tau)
+    trace = mirror_descent(game, game.log_reference, np.minimum(eta * game.tau, 1.0), eta)
+    for log_p in (trace.log_policies, trace.log_mixtures):
+        top = log_p.max(axis=-1, keepdims=True)
+        log_sum = np.log(np.exp(log_p - top).sum(axis=-1)) + top[..., 0]
+        assert_allclose(log_sum, 0.0, atol=1e-12 * (1 + np.abs(log_p).max()))
+    last = games.kl(game, solution, trace.log_policies[-1])
+    assert last <= 1 / (2 * game.tau**2 * 61) * (1 + 1e-9) + 1e-12
+
+
+@given(preference_games(max_actions=2, max_prompts=1))
+def test_two_actions_cannot_tell_opponents_apart(game):
+    """With two actions the win-rate difference does not depend on the opponent: Nash-MD and self-play are one algorithm."""
+    eta = rates(20, game.tau)
+    pull = np.minimum(eta * game.tau, 1.0)
+    one, two = (mirror_descent(game, game.log_reference, pull, eta, opponent=o).log_policies for o in (MIXTURE, POLICY))
+    assert_allclose(one, two, rtol=1e-9, atol=1e-9 / game.tau)
+
+
+@given(preference_games(max_actions=4))
+def test_adding_a_constant_to_all_rewards_changes_nothing(game):
+    eta = rates(20, game.tau)
+    pull = np.minimum(eta * game.tau, 1.0)
+    one = mirror_descent(game, game.log_reference, pull, eta)
+    two = mirror_descent(game, game.log_reference, pull, eta, preference=game.preference - 0.5)
+    assert_allclose(one.log_policies, two.log_policies, rtol=1e-9, atol=1e-9 / game.tau)
+
+
+@given(preference_games(max_actions=4))
+def test_exploitability_measures_are_zero_only_at_equilibria(game):
+    solution = games.regularised_equilibrium(game).log_policy
+    mu = game.log_reference
+    gap = games.regularised_exploitability(game, mu) - 0.5
+    # the certificate that solvers return: tau KL(policy, equilibrium) <= gap, for any policy
+    assert game.tau * games.kl(game, mu, solution) <= gap + 1e-12 * (1 + game.tau * np.abs(mu).max())
+    assert games.exploitability(game, solution) >= -1e-15
+    assert games.win_rate(game, solution, solution) == pytest.approx(0.5, abs=1e-12)
+
+
+@given(preference_games(max_actions=4, max_prompts=1))
+def test_rotation_speeds_stay_below_one_half(game):
+    """What makes the constant-step runs stable in every game: |eigenvalues of A (diag(p) - p p^T)| <= 1/2."""
+    assert games.rotation_speeds(game, game.log_reference).max() <= 0.5 + 1e-12

@@ -42,3 +42,12 @@ class SolverError(TheorylabError):
     """A solver stopped without the certificate that it owes."""
 
     exit_status = 3
+
+
+def describe(error: BaseException) -> str:
+    """Kind, message and innermost place of an exception that somebody else's code raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else ""
+    return f"{type(error).__name__}: {error}{place}"

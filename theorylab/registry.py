@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 
-from theorylab.errors import PluginError, UnknownPluginError, UsageError
+from theorylab.errors import PluginError, UnknownPluginError, UsageError, describe
 from theorylab.plugin import Plugin
 
 GROUP = "theorylab.plugins"
@@ -66,16 +66,8 @@ def load(locator: Locator) -> Plugin:
     except PluginError:
         raise
     except Exception as error:
-        raise PluginError(f"Plugin {locator.name!r} ({locator.origin}) cannot be imported: {_last_line(error)}.") from error
+        raise PluginError(f"Plugin {locator.name!r} ({locator.origin}) cannot be imported: {describe(error)}.") from error
     return plugin
-
-
-def _last_line(error: Exception) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else ""
-    return f"{type(error).__name__}: {error}{place}"
 
 
 def _from_entry_point(locator: Locator) -> Plugin:

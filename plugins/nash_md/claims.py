@@ -43,6 +43,11 @@ def divergence_range(tau: Any) -> Any:
     return 0, Min(2 / tau, 1 / (2 * tau**2))
 
 
+def radius_range(reference_range: Any) -> Any:
+    """No policy is farther from the reference than the reference's rarest action is from certainty."""
+    return 0, reference_range
+
+
 # -- one step: identities and inequalities ------------------------------------------------------------------------
 
 
@@ -57,7 +62,7 @@ def nash_md_step_exact(step_balance: Any) -> Any:
     return step_balance
 
 
-@plugin.claim("kl_after", holds=Always(nats), source="Theorem 1, one step", along="t")
+@plugin.claim("kl_after", holds=Always(nats), source="Theorem 1, one step", within=divergence_range, along="t")
 def nash_md_step(tau: Any, eta: Any, kl_before: Any) -> Any:
     """K[t+1] <= (1 - eta tau) K[t] + 2 eta^2, K[t] = KL(pi*, pi_t)."""
     return (1 - eta * tau) * kl_before + 2 * eta**2
@@ -68,6 +73,7 @@ def nash_md_step(tau: Any, eta: Any, kl_before: Any) -> Any:
     holds=Always(nats),
     source="Theorem 1 with Hoeffding's constant",
     provenance="derived",
+    within=divergence_range,
     along="t",
 )
 def nash_md_step_sharp(tau: Any, eta: Any, kl_before: Any) -> Any:
@@ -75,7 +81,14 @@ def nash_md_step_sharp(tau: Any, eta: Any, kl_before: Any) -> Any:
     return (1 - eta * tau) * kl_before + eta**2 / 8
 
 
-@plugin.claim("kl_after", holds=Always(nats), source="Theorem 1 with Hoeffding's lemma", provenance="derived", along="t")
+@plugin.claim(
+    "kl_after",
+    holds=Always(nats),
+    source="Theorem 1 with Hoeffding's lemma",
+    provenance="derived",
+    within=divergence_range,
+    along="t",
+)
 def nash_md_step_span(tau: Any, eta: Any, kl_before: Any, span_squared: Any) -> Any:
     """K[t+1] <= (1 - eta tau) K[t] + eta^2 span(P(. > m))^2 / 8."""
     return (1 - eta * tau) * kl_before + eta**2 * span_squared / 8
@@ -130,6 +143,7 @@ def constant_nats(fixed_point_range: Any, constant_eta: Any, tau: Any) -> Any:
     holds=Always(constant_nats),
     source="Theorem 1, one step, unrolled",
     provenance="derived",
+    within=divergence_range,
     along="t",
 )
 def nash_md_constant_step(tau: Any, constant_eta: Any, constant_kl_start: Any, t: Any) -> Any:
@@ -143,6 +157,7 @@ def nash_md_constant_step(tau: Any, constant_eta: Any, constant_kl_start: Any, t
     holds=Always(constant_nats),
     source="the same with Hoeffding's constant",
     provenance="derived",
+    within=divergence_range,
     along="t",
 )
 def nash_md_constant_step_sharp(tau: Any, constant_eta: Any, constant_kl_start: Any, t: Any) -> Any:
@@ -205,14 +220,14 @@ def equilibrium_is_fixed_point() -> Any:
 
 
 @plugin.claim(
-    "radius", holds=Always(wide_nats), source="Shani et al., arXiv 2405.14655, Lemma B.5", provenance="stated",
+    "radius", holds=Always(wide_nats), within=radius_range, source="Shani et al., arXiv 2405.14655, Lemma B.5", provenance="stated",
 )  # fmt: skip
 def equilibrium_radius(tau: Any) -> Any:
     """KL(pi*, mu) <= 1 / (2 tau)."""
     return 1 / (2 * tau)
 
 
-@plugin.claim("radius", holds=Always(wide_nats), source="tilts of bounded span", provenance="derived")
+@plugin.claim("radius", holds=Always(wide_nats), within=radius_range, source="tilts of bounded span", provenance="derived")
 def equilibrium_radius_sharp(tau: Any) -> Any:
     """KL(pi*, mu) <= 1 / (8 tau^2)."""
     return 1 / (8 * tau**2)
@@ -229,7 +244,9 @@ def equilibrium_exploitability(exploitability_formula: Any) -> Any:
     return exploitability_formula
 
 
-@plugin.claim("exploitability", holds=Always(wide_nats), source="the same, with pi* <= 1", provenance="derived")
+@plugin.claim(
+    "exploitability", holds=Always(wide_nats), within=lambda: (0, 0.5), source="the same, with pi* <= 1", provenance="derived"
+)
 def equilibrium_exploitability_bound(tau: Any, reference_range: Any, radius: Any) -> Any:
     """max_y P(y > pi*) - 1/2 <= tau (max_y log(1 / mu(y)) - KL(pi*, mu)); tau log n for uniform mu."""
     return tau * (reference_range - radius)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from theorylab.claim import AtRate, Sweep
+from theorylab.errors import describe
 from theorylab.plugin import Plugin
 from theorylab.registry import Locator, load
 from theorylab.run.observe import Names, observe
@@ -76,7 +77,7 @@ def _trial(
     try:
         measures = measure()
     except Exception as error:  # the plugin's fault, whatever it is
-        return TrialResult(index, seed, problem=_describe(error))
+        return TrialResult(index, seed, problem=describe(error))
     return _observed(plugin, work, subject, index, seed, measures, applies)
 
 
@@ -123,7 +124,7 @@ def _observed(
             else:
                 observations[name] = observe(claim, names)
         except Exception as error:
-            observations[name] = Observation(problem=f"its bound raised {_describe(error)}")
+            observations[name] = Observation(problem=f"its bound raised {describe(error)}")
     return TrialResult(index, seed, observations, digest=measures_digest(measures))
 
 
@@ -153,16 +154,8 @@ def _batched(
         measures = function(subject.instance, rngs, **work.parameters)
         rows = [{name: np.asarray(value)[k] for name, value in measures.items()} for k in range(len(rngs))]
     except Exception as error:
-        return [TrialResult(job.subject, seed, problem=_describe(error)) for seed in job.seeds]
+        return [TrialResult(job.subject, seed, problem=describe(error)) for seed in job.seeds]
     return [_observed(plugin, work, subject, job.subject, seed, row, applies) for seed, row in zip(job.seeds, rows, strict=True)]
-
-
-def _describe(error: Exception) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f" ({os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno})" if trace is not None else ""
-    return f"{type(error).__name__}: {error}{place}"
 
 
 # -- the process side ----------------------------------------------------------------------------------------------------

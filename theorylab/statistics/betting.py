@@ -11,6 +11,7 @@ Sources: Waudby-Smith and Ramdas, arXiv 2010.09686 (plug-in bets, hedged capital
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -56,19 +57,14 @@ def hedged_interval(x: ArrayLike, alpha: float, *, fixed_n: int | None = None) -
         return bool(hedged_capital(values, mean, alpha, fixed_n=fixed_n)[-1] >= 1.0 / alpha)
 
     centre = min(max(float(values.mean()), 1e-12), 1.0 - 1e-12)
-    ends = []
-    for edge in (0.0, 1.0):
-        outside, inside = edge, centre
-        for _ in range(100):
-            middle = 0.5 * (outside + inside)
-            if middle in (outside, inside):
-                break
-            if excluded(middle):
-                outside = middle
-            else:
-                inside = middle
-        ends.append(inside)
-    return ends[0], ends[1]
+    return _border(excluded, 0.0, centre), _border(excluded, 1.0, centre)
+
+
+def _border(excluded: Callable[[float], bool], outside: float, inside: float) -> float:
+    """The last value that is not excluded on the way from `inside` to `outside`, by bisection to the last bit."""
+    while (middle := 0.5 * (outside + inside)) not in (outside, inside):
+        outside, inside = (middle, inside) if excluded(middle) else (outside, middle)
+    return inside
 
 
 def hoeffding_radius(n: int, alpha: float) -> float:
@@ -100,19 +96,11 @@ def chernoff_p(mean: float, n: int, bound: float) -> float:
 def chernoff_bounds(mean: float, n: int, alpha: float) -> tuple[float, float]:
     """One-sided lower and upper bounds of E[x], each at level `alpha`, from the count and the mean alone."""
     target = math.log(1.0 / alpha) / n
-    ends = []
-    for edge in (0.0, 1.0):
-        outside, inside = edge, mean
-        for _ in range(200):
-            middle = 0.5 * (outside + inside)
-            if middle in (outside, inside):
-                break
-            if kl_bernoulli(mean, middle) >= target:
-                outside = middle
-            else:
-                inside = middle
-        ends.append(inside)
-    return ends[0], ends[1]
+
+    def excluded(bound: float) -> bool:
+        return kl_bernoulli(mean, bound) >= target
+
+    return _border(excluded, 0.0, mean), _border(excluded, 1.0, mean)
 
 
 def empirical_bernstein_radius(x: ArrayLike, alpha: float) -> float:

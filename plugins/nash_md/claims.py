@@ -220,14 +220,17 @@ def equilibrium_is_fixed_point() -> Any:
 
 
 @plugin.claim(
-    "radius", holds=Always(wide_nats), within=radius_range, source="Shani et al., arXiv 2405.14655, Lemma B.5", provenance="stated",
+    "radius", holds=Always(wide_nats), within=radius_range,
+    along="tau", source="Shani et al., arXiv 2405.14655, Lemma B.5", provenance="stated",
 )  # fmt: skip
 def equilibrium_radius(tau: Any) -> Any:
     """KL(pi*, mu) <= 1 / (2 tau)."""
     return 1 / (2 * tau)
 
 
-@plugin.claim("radius", holds=Always(wide_nats), within=radius_range, source="tilts of bounded span", provenance="derived")
+@plugin.claim(
+    "radius", holds=Always(wide_nats), within=radius_range, along="tau", source="tilts of bounded span", provenance="derived"
+)
 def equilibrium_radius_sharp(tau: Any) -> Any:
     """KL(pi*, mu) <= 1 / (8 tau^2)."""
     return 1 / (8 * tau**2)

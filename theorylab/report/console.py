@@ -73,7 +73,7 @@ def print_report(report: Report, out: Console, *, verbose: bool = False) -> None
     for verdict in report.verdicts:
         if verbose or verdict.status != "SUPPORTED":
             _details(report, verdict, out, verbose)
-    if len(report.digests) == 1:
+    if report.plan.is_replay and report.digests:
         out.print(f"Digest of the trial's measures: {report.digests[0]}")
     out.print(last_line(report), style="bold" if _all_as_expected(report.verdicts) else "bold red")
 

@@ -82,7 +82,7 @@ def report_document(report: Report, exit_status: int) -> dict[str, Any]:
                 "source": report.plugin_source,
                 "parameters": dict(report.plan.parameters),
                 "plan": list(report.plan.remarks),
-                "digests": list(report.digests) if len(report.digests) == 1 else [],
+                "digests": list(report.digests) if report.plan.is_replay else [],
                 "claims": [claim_row(report, verdict) for verdict in report.verdicts],
                 "answers": [
                     {

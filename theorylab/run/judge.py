@@ -141,7 +141,8 @@ def _vacuous_text(claim: Claim, evidence: Evidence) -> str:
 
 
 def _ceil(x: float) -> str:
-    return f"{math.ceil(x - 1e-6 * x):,}" if x < 1e15 else f"{x:.3g}"
+    """A count as a whole number, a small quantity with three digits."""
+    return f"{x:.3g}" if x >= 1e15 or x < 1.0 else f"{math.ceil(x - 1e-6 * x):,}"
 
 
 def _pathwise_evidence(claim: Claim, plan: Plan, rows: Sequence[Row]) -> Evidence:

@@ -187,7 +187,10 @@ def informative_from(claim: Claim, names: Names) -> float | None:
             if top > 1e300:
                 return None
         bottom = top / 2.0
-        while top - bottom > 1e-9 * top and top > 1.0:
+        while top <= 1.0 and top > 1e-12 and says_something(top / 2.0):  # it may say something from below 1 on
+            top /= 2.0
+        bottom = top / 2.0
+        while top - bottom > 1e-9 * top:
             middle = 0.5 * (top + bottom)
             top, bottom = (middle, bottom) if says_something(middle) else (top, middle)
     except (KeyError, ValueError, TypeError, ZeroDivisionError, OverflowError):

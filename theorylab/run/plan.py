@@ -50,6 +50,7 @@ def make_plan(request: Request, plugin: Plugin) -> Plan:
         confidence=request.confidence,
         remarks=(),
         dropped=dropped_assumptions(plugin, request.drop),
+        is_replay=request.replay is not None,
     )
     return dataclasses.replace(plan, remarks=tuple(what_it_decides(plan, plugin, seeds)))
 

@@ -69,6 +69,7 @@ class Plan:
     confidence: float
     remarks: tuple[str, ...]
     dropped: frozenset[str] = frozenset()  # assumptions that the claims are not granted
+    is_replay: bool = False  # one trial, asked for by name
 
     @property
     def trials(self) -> int:

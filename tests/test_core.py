@@ -255,6 +255,27 @@ def test_an_exact_tie_is_never_refuted(monkeypatch):
     assert "exact replay" in verdict.reason
 
 
+@pytest.mark.parametrize(("entries", "status"), [(5, "SUPPORTED"), (20, "INCONCLUSIVE")])
+def test_every_suspect_entry_must_be_settled(monkeypatch, entries, status):
+    """Floats say that many entries are beyond the bound; exact replay says of each that it looked at that it is not."""
+    plugin = make_plugin(lambda game, rng, *, n: {"x": np.full(entries, 1.0 + 1e-9)}, Always(slack=1e-12), lambda: 1)
+    twin_of(lambda game, rng, until, *, n: {"x": [iv.mpf(0.5)] * entries})(plugin)
+    verdict = judged(plugin, monkeypatch, seeds=1)
+    assert verdict.status == status, verdict.reason
+
+
+def test_an_interrupted_check_without_a_run_says_so(monkeypatch):
+    from theorylab.run.execute import Interrupted
+
+    def stop(*arguments, **options):
+        raise Interrupted([], 130)
+
+    monkeypatch.setattr("theorylab.run.check.execute", stop)
+    plugin = make_plugin(lambda game, rng, *, n: {"x": 0.5}, Always(), lambda: 1)
+    verdict = judged(plugin, monkeypatch, seeds=3)
+    assert (verdict.status, verdict.reason) == ("INCONCLUSIVE", "No run was finished.")
+
+
 def test_identity_is_confirmed_or_refuted(monkeypatch):
     good = make_plugin(lambda game, rng, *, n: {"x": 1.0 + 1e-13}, Equals(1e-12), lambda: 1)
     assert judged(good, monkeypatch, seeds=1).status == "SUPPORTED"

@@ -10,7 +10,7 @@ from hypothesis import given
 from mpmath import iv, mp
 from numpy.testing import assert_allclose
 
-from theorylab.errors import SolverError
+from theorylab.errors import InstanceError, SolverError
 from theorylab.problems.preference_families import preference_games, random_game
 from theorylab.problems.preference_game import PreferenceGame, from_reference
 from theorylab.solvers import games
@@ -341,3 +341,20 @@ def test_exploitability_measures_are_zero_only_at_equilibria(game):
 def test_rotation_speeds_stay_below_one_half(game):
     """What makes the constant-step runs stable in every game: |eigenvalues of A (diag(p) - p p^T)| <= 1/2."""
     assert games.rotation_speeds(game, game.log_reference).max() <= 0.5 + 1e-12
+
+
+def test_a_batch_of_seeds_is_the_same_to_the_bit_as_one_by_one():
+    game = random_game(np.random.default_rng(21))
+    starts = np.log(np.random.default_rng(0).dirichlet(np.ones(game.action_count), (7, len(game.prompts))))
+    eta = rates(40, game.tau)
+    pull = np.minimum(0.9, eta * game.tau)
+    batch = mirror_descent(game, starts, pull, eta)
+    assert batch.log_policies.shape == (41, 7, *game.preference.shape[:2])
+    for k in range(7):
+        alone = mirror_descent(game, starts[k], pull, eta)
+        assert np.array_equal(batch.log_policies[:, k], alone.log_policies)
+        assert np.array_equal(batch.log_mixtures[:, k], alone.log_mixtures)
+    with pytest.raises(InstanceError, match="log_start has shape"):
+        mirror_descent(game, starts[:, :, :0], pull, eta)
+    with pytest.raises(InstanceError, match="pull has 40 steps, rate 39"):
+        mirror_descent(game, starts[0], pull, eta[1:])

@@ -323,6 +323,18 @@ def test_anytime_false_alarms_match_the_exact_share(delta, published):
     assert share == pytest.approx(published, abs=0.006)  # published with two digits
 
 
+@pytest.mark.parametrize(("delta", "published"), [(0.01, 0.23), (0.05, 0.24), (0.1, 0.32), (0.5, 0.29)])
+def test_anytime_false_alarms_of_the_grid_match_the_exact_share(delta, published):
+    def log_e(t):
+        k = np.arange(t + 1)
+        with_one, with_zero = np.log1p(grid.BETS * (1 / delta - 1)), np.log1p(-grid.BETS)
+        return grid.logsumexp(np.outer(with_one, k) + np.outer(with_zero, t - k), axis=0) - math.log(grid.BETS.size)
+
+    for k, t in ((3, 20), (0, 50), (50, 50)):
+        assert grid.log_e_above(np.repeat([1.0, 0.0], [k, t - k]), delta) == pytest.approx(log_e(t)[k], rel=1e-11)
+    assert alarm_probability(log_e, delta, 1e-6, 2000) / 1e-6 == pytest.approx(published, abs=0.006)  # two digits
+
+
 # -- shape ------------------------------------------------------------------------------------------------------------------
 
 unit_lists = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=40)

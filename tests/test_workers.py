@@ -105,6 +105,20 @@ def test_a_hanging_trial_is_killed_at_its_deadline(tmp_path, monkeypatch):
     assert time.monotonic() - started < 120
 
 
+def test_statistical_verdicts_do_not_depend_on_workers_or_chunks():
+    from theorylab.run.check import check
+
+    locator = Locator("ucb1", str(PLUGINS / "ucb1.py"), "file")
+
+    def verdicts(**options):
+        report = check(Request(locator, seeds=70, settings=(("horizon", "200"),), **options), "test")
+        return [(v.claim, v.status, v.reason, v.evidence) for v in report.verdicts], sorted(report.digests)
+
+    alone = verdicts()
+    for options in ({"chunk": 1}, {"workers": 1}, {"workers": 2, "chunk": 3}, {"workers": 4, "chunk": 11}):
+        assert verdicts(**options) == alone, options
+
+
 def test_prints_of_a_plugin_stay_off_stdout(command, tmp_path):
     from theorylab.problems.record import save_instance
 

@@ -36,6 +36,8 @@ NOTHING_TO_SAY = (
 
 def judge(claim: Claim, plan: Plan, results: Sequence[TrialResult], confirmations: Sequence[Confirmation] = ()) -> Verdict:
     """The verdict on one claim over all instances tested."""
+    if not results:
+        return Verdict(claim.name, "INCONCLUSIVE", True, "No run was finished.", Evidence())
     problems = [(r, r.problem or _seen(r, claim).problem) for r in results]
     problems = [(r, text) for r, text in problems if text]
     rows = [(r, _seen(r, claim)) for r in results if r.problem is None and _seen(r, claim).applies]
@@ -83,6 +85,10 @@ def _plural(count: int, word: str) -> str:
     return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
+def _entries(count: int) -> str:
+    return f"{count:,} {'entry' if count == 1 else 'entries'}"
+
+
 # -- pathwise ------------------------------------------------------------------------------------------------------------
 
 Row = tuple[TrialResult, Observation]
@@ -103,19 +109,13 @@ def _pathwise(claim: Claim, plan: Plan, rows: Sequence[Row], confirmations: Sequ
         )
         return "REFUTED", reason, _with(evidence, error_probability=0.0, **numbers), example
     if not rows:
-        return (
-            "VACUOUS",
-            NOTHING_TO_SAY,
-            evidence,
-            None,
-        )
-    suspects = sum(bool(o.suspects) for _, o in rows)
-    harmless = {(c.subject, c.seed) for c in confirmations if c.status == "holds"}
-    undecided = [c for c in confirmations if c.status == "undecided"]
-    if undecided or suspects > len(harmless):
-        where = undecided[0] if undecided else None
+        return "VACUOUS", NOTHING_TO_SAY, evidence, None
+    beyond = sum(o.beyond for _, o in rows)
+    harmless = sum(c.status == "holds" for c in confirmations)
+    if beyond > harmless:
+        where = next((c for c in confirmations if c.status == "undecided"), None)
         detail = f"; the first is on {plan.subjects[where.subject].label}, entry {where.index}" if where else ""
-        reason = f"{_plural(suspects, 'run')} came closer to the bound than exact replay could resolve{detail}."
+        reason = f"{_entries(beyond)} came closer to the bound than floats can tell, and exact replay settled {harmless} of them{detail}."
         return "INCONCLUSIVE", reason, evidence, None
     if evidence.entries == 0:
         return "VACUOUS", _vacuous_text(claim, evidence), evidence, None
@@ -123,7 +123,7 @@ def _pathwise(claim: Claim, plan: Plan, rows: Sequence[Row], confirmations: Sequ
 
 
 def _held_text(claim: Claim, plan: Plan, evidence: Evidence) -> str:
-    text = f"Held at every one of {_plural(evidence.entries, 'entry').replace('entrys', 'entries')} on {_plural(evidence.instances, 'instance')}"
+    text = f"Held at every one of {_entries(evidence.entries)} on {_plural(evidence.instances, 'instance')}"
     if evidence.vacuous_instances:
         text += f" ({evidence.vacuous_instances} more say nothing)"
     if evidence.violating_share is not None:
@@ -220,12 +220,7 @@ def _statistical(claim: Claim, plan: Plan, rows: Sequence[Row]) -> Outcome:
     rows = [(r, o) for r, o in rows if not o.problem]
     groups = group_by_subject(rows)
     if not groups:
-        return (
-            "VACUOUS",
-            NOTHING_TO_SAY,
-            Evidence(),
-            None,
-        )
+        return "VACUOUS", NOTHING_TO_SAY, Evidence(), None
     if isinstance(claim.mode, OnAverage) and len(groups) > 1 and all(len(group) == 1 for group in groups.values()):
         return _pooled(claim, plan, budget, rows)
     if (fault := _unfit(claim, groups, plan)) is not None:

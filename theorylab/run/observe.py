@@ -17,6 +17,10 @@ from theorylab.statistics.rounding import UNIT_ROUNDOFF
 #: A ratio is read as tightness only where its denominator is this many rounding errors away from zero: good to 0.1 %.
 NOISE = 1024.0
 
+#: Entries beyond the slack that a trial keeps for exact replay. If more are beyond it and those kept turn out harmless, the claim
+#: is left inconclusive.
+MOST_SUSPECTS = 8
+
 
 class Names(Mapping[str, Any]):
     """Names that a bound may use: measures, then parameters, then what the instance has, then the instance itself."""
@@ -129,11 +133,9 @@ def _compare(claim: Claim, names: Names, measured: Any, bound: Any, slack: Any, 
     ties = telling & (np.abs(excess) <= slack) if claim.relation != "==" else np.zeros(measured.size, dtype=bool)
     suspects: tuple[Suspect, ...] = ()
     if beyond.any():
-        first, worst = (
-            int(np.argmax(beyond)),
-            int(np.argmax(np.where(beyond, excess / np.maximum(slack, 1e-300), -1.0))),
-        )
-        suspects = tuple(_entry(i, measured, bound, slack) for i in dict.fromkeys((first, worst)))
+        worst = int(np.argmax(np.where(beyond, excess / np.maximum(slack, 1e-300), -1.0)))
+        chosen = sorted({worst, *map(int, np.flatnonzero(beyond)[: MOST_SUSPECTS - 1])})
+        suspects = tuple(_entry(i, measured, bound, slack) for i in chosen)
     tightness = tightest = None
     if ratio is not None and telling.any():
         i = int(np.argmax(np.where(telling, ratio, -math.inf)))
@@ -150,6 +152,7 @@ def _compare(claim: Claim, names: Names, measured: Any, bound: Any, slack: Any, 
         vacuous=int(vacuous.sum()),
         ties=int(ties.sum()),
         suspects=suspects,
+        beyond=int(beyond.sum()),
         tightness=tightness,
         tightest=tightest,
         values=tuple(inside.tolist()) if statistical else (),

@@ -91,7 +91,8 @@ class Observation:
     """What one trial says of one claim: enough for a verdict, without the plugin.
 
     entries, vacuous, ties   counts over checkpoints
-    suspects                 the first and the worst entry beyond the slack, none if the claim held
+    suspects                 entries beyond the slack, the first and the worst among them, at most MOST_SUSPECTS
+    beyond                   how many entries are beyond the slack
     tightness                largest measured / bound (bound / measured for lower bounds) over entries that say something
     values, bounds, lows, highs  per checkpoint, for statistical claims; grid: where along a rate's axis they are
     informative_from         where along the growing quantity the bound starts to say something, if it was vacuous anywhere
@@ -103,6 +104,7 @@ class Observation:
     vacuous: int = 0
     ties: int = 0
     suspects: tuple[Suspect, ...] = ()
+    beyond: int = 0
     tightness: float | None = None
     tightest: Suspect | None = None
     values: tuple[float, ...] = ()

@@ -23,7 +23,7 @@ MIXTURE, POLICY, REFERENCE, PREVIOUS_MIXTURE, ARITHMETIC = range(5)
 
 @dataclass(frozen=True)
 class Trace:
-    """log_policies (T + 1, X, n): pi_0 .. pi_T; log_mixtures (T, X, n): the mixture used at each step."""
+    """log_policies (T + 1, [N,] X, n): pi_0 .. pi_T; log_mixtures (T, [N,] X, n): the mixture used at each step."""
 
     log_policies: Array
     log_mixtures: Array
@@ -46,30 +46,35 @@ def _choose(code, mixture, policy, reference, previous, pull, out):  # type: ign
 
 @kernel
 def _descent_kernel(losses, log_reference, log_start, pull, rate, base, opponent, anchor, policies, mixtures):  # type: ignore[no-untyped-def]
+    """Row b of the starts plays the game of prompt b % X: a batch of seeds is more rows."""
     steps = pull.size
-    prompts, n = log_start.shape
+    rows, n = log_start.shape
+    prompts = losses.shape[0]
     z = np.empty(n)
     r = np.empty(n)
     foe = np.empty(n)
-    for x in range(prompts):
-        policies[0, x] = log_start[x]
+    for b in range(rows):
+        x = b % prompts
+        policies[0, b] = log_start[b]
         for t in range(steps):
-            policy = policies[t, x]
+            policy = policies[t, b]
+            mixture = mixtures[t, b]
+            previous = mixtures[max(t - 1, 0), b]
             pole = log_reference[x]
             if anchor == 1 and t > 0:
-                pole = policies[t - 1, x]
+                pole = policies[t - 1, b]
             if pull[t] == 1.0:  # not 0 * log pi: the start may have zeros
                 z[:] = pole
             else:
                 for i in range(n):
                     z[i] = (1.0 - pull[t]) * policy[i] + pull[t] * pole[i]
-            log_softmax_kernel(z, mixtures[t, x])
-            _choose(opponent, mixtures[t, x], policy, log_reference[x], mixtures[max(t - 1, 0), x], pull[t], foe)
+            log_softmax_kernel(z, mixture)
+            _choose(opponent, mixture, policy, log_reference[x], previous, pull[t], foe)
             win_rates_kernel(losses[x], foe, r)
-            _choose(base, mixtures[t, x], policy, log_reference[x], mixtures[max(t - 1, 0), x], pull[t], z)
+            _choose(base, mixture, policy, log_reference[x], previous, pull[t], z)
             for i in range(n):
                 z[i] += rate[t] * r[i]
-            log_softmax_kernel(z, policies[t + 1, x])
+            log_softmax_kernel(z, policies[t + 1, b])
 
 
 @kernel
@@ -119,23 +124,27 @@ def mirror_descent(
 ) -> Trace:
     """Every iterate of a mirror descent in the game.
 
-    log_start   (X, n)  log of the first policy; may hold -inf where pull[0] = 1
+    log_start   (X, n), or (N, X, n) for a batch of N seeds: log of the first policies; may hold -inf where pull[0] = 1
     pull, rate  (T,)    exponent of the anchor, in [0, 1], and learning rate, per step
     anchor      0: the reference, 1: the previous iterate
     preference  (X, n, n) played instead of the game's table, if given
 
-    Cost O(T X n^2); memory O(T X n).
+    With a batch the iterates have shape (T + 1, N, X, n), equal to the bit to N separate calls.
+    Cost O(T N X n^2); memory O(T N X n). The GIL is released: threads may share the seeds.
     """
     if pull.shape != rate.shape:
         raise InstanceError(f"pull has {pull.size} steps, rate {rate.size}: they must agree.")
-    shape = game.preference.shape[:2]
-    policies = np.empty((pull.size + 1, *shape))
-    mixtures = np.empty((pull.size, *shape))
+    shape, n = log_start.shape, game.action_count
+    if log_start.ndim not in (2, 3) or shape[-2:] != game.preference.shape[:2]:
+        raise InstanceError(f"log_start has shape {shape}, expected {game.preference.shape[:2]}, after a seed axis at most.")
+    starts = np.ascontiguousarray(log_start).reshape(-1, n)
+    policies = np.empty((pull.size + 1, *starts.shape))
+    mixtures = np.empty((pull.size, *starts.shape))
     losses = losses_of(game.preference if preference is None else preference)
     _descent_kernel(
         losses,
         game.log_reference,
-        np.ascontiguousarray(log_start),
+        starts,
         pull,
         rate,
         base,
@@ -144,7 +153,7 @@ def mirror_descent(
         policies,
         mixtures,
     )
-    return Trace(policies, mixtures)
+    return Trace(policies.reshape(-1, *shape), mixtures.reshape(-1, *shape))
 
 
 def constant_step_limit(

@@ -283,6 +283,56 @@ def test_identity_is_confirmed_or_refuted(monkeypatch):
     assert judged(bad, monkeypatch, seeds=1).status == "REFUTED"
 
 
+def test_identities_are_replayed_exactly(monkeypatch):
+    def verdict(truth, sign):
+        plugin = make_plugin(lambda game, rng, *, n: {"x": 3.0 + 1e-9}, Equals(1e-12), constant(3))
+        twin_of(lambda game, rng, until, *, n: {"x": sign * iv.mpf(truth)})(plugin)
+        return judged(plugin, monkeypatch, seeds=1)
+
+    assert verdict(3, 1).status == "SUPPORTED"  # the floats were noise
+    wrong = verdict(3.5, 1)
+    assert wrong.status == "REFUTED"
+    assert wrong.evidence.margin == -0.5
+    assert "interval arithmetic" in wrong.reason
+    assert verdict(3, -1).status == "REFUTED"  # -3 is not 3
+
+
+def test_a_replay_that_raises_is_named_and_refutes_nothing(monkeypatch):
+    def broken(game, rng, until, *, n):
+        raise KeyError("a bug in the replay")
+
+    plugin = twin_of(broken)(make_plugin(lambda game, rng, *, n: {"x": 2.0}, Always(), lambda: 1))
+    verdict = judged(plugin, monkeypatch, seeds=1)
+    assert verdict.status == "INCONCLUSIVE"
+    assert "its replay raised KeyError: 'a bug in the replay'" in verdict.reason
+    plain = twin_of(lambda game, rng, until, *, n: {"x": 2.0})(
+        make_plugin(lambda game, rng, *, n: {"x": 2.0}, Always(), lambda: 1)
+    )
+    assert judged(plain, monkeypatch, seeds=1).status == "REFUTED"
+
+
+def test_lower_bounds_say_from_where_they_say_something(monkeypatch):
+    plugin = make_plugin(
+        lambda game, rng, *, n: {"x": np.full(4, 2.0), "t": np.arange(1.0, 5.0)}, Always(), lambda t: 1 - 10 / t, relation=">=",
+        within=lambda: (0, 3), along="t",
+    )  # fmt: skip
+    verdict = judged(plugin, monkeypatch, seeds=1)
+    assert verdict.status == "VACUOUS"
+    assert verdict.evidence.informative_from == pytest.approx(10.0, rel=1e-6)
+
+
+def test_the_share_of_the_family_is_stated_only_for_declared_distributions():
+    from theorylab.registry import load
+
+    drawn = make_plan(
+        Request(Locator("thin", str(PLUGINS / "thin.py"), "file"), seeds=1, instances=100),
+        load(Locator("thin", str(PLUGINS / "thin.py"), "file")),
+    )
+    assert any("at most 0.045 of the family" in remark for remark in drawn.remarks)
+    named = make_plan(Request(UCB1, seeds=100), load(UCB1))
+    assert not any("of the family" in remark for remark in named.remarks)
+
+
 def test_expected_refutation_that_does_not_come_is_a_failure(monkeypatch):
     plugin = make_plugin(lambda game, rng, *, n: {"x": 0.5}, Always(), lambda: 1, expected="refuted")
     verdict = judged(plugin, monkeypatch, seeds=1)
@@ -418,6 +468,7 @@ def test_seeds_that_draw_an_instance_each_are_pooled(monkeypatch):
     fine = verdict(lambda scale: 0.8 * scale)
     assert fine.status == "CONSISTENT"  # of the family as a whole: no single instance was seen twice
     assert fine.evidence.statistic == pytest.approx(0.5 / 0.8, rel=0.15)
+    assert fine.evidence.margin == pytest.approx(1 - fine.evidence.statistic)
     assert verdict(lambda scale: 0.5 * scale).status == "INCONCLUSIVE"
     assert verdict(lambda scale: 1.5 * scale).status == "VACUOUS"
 
@@ -561,7 +612,7 @@ ALLOWED = {
     "run.observe": {"claim", "formula", "run.records", "statistics"},
     "run.worker": {"claim", "errors", "plugin", "registry", "run.records", "run.observe", "run.streams"},
     "run.execute": {"errors", "plugin", "registry", "run.records", "run.worker"},
-    "run.confirm": {"claim", "plugin", "run.records", "run.observe", "run.streams", "run.worker"},
+    "run.confirm": {"claim", "errors", "plugin", "run.records", "run.observe", "run.streams", "run.worker"},
     "run.rate": {"claim", "run.records", "statistics"},
     "run.judge": {"claim", "run.records", "run.rate", "statistics"},
 }

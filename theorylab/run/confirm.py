@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from theorylab.claim import Claim
+from theorylab.errors import describe
 from theorylab.plugin import Plugin
 from theorylab.run.observe import Names
 from theorylab.run.records import Confirmation, Plan, Suspect, TrialResult
@@ -107,9 +108,11 @@ def _at_precision(
         except (ArithmeticError, ValueError, TypeError):
             # Intervals that have grown too wide for exp, log or 1/x say nothing: the next precision will.
             return None
+        except Exception as error:  # a fault of the plugin's replay leaves the claim undecided, and is named
+            return "undecided", f"its replay raised {describe(error)}", suspect.measured, suspect.bound
         if exact is None:
             return _stated(claim, replays, subject, suspect)
-        measured, bound = exact
+        measured, bound = map(iv.mpf, exact)
         excess = abs(measured - bound) if claim.relation == "==" else (measured - bound) * (1 if claim.relation == "<=" else -1)
         numbers = float(measured.mid), float(bound.mid)
         if excess.a > 0:

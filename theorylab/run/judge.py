@@ -114,7 +114,7 @@ def _pathwise(claim: Claim, plan: Plan, rows: Sequence[Row], confirmations: Sequ
     harmless = sum(c.status == "holds" for c in confirmations)
     if beyond > harmless:
         where = next((c for c in confirmations if c.status == "undecided"), None)
-        detail = f"; the first is on {plan.subjects[where.subject].label}, entry {where.index}" if where else ""
+        detail = f"; undecided on {plan.subjects[where.subject].label}, entry {where.index}: {where.basis}" if where else ""
         reason = f"{_entries(beyond)} came closer to the bound than floats can tell, and exact replay settled {harmless} of them{detail}."
         return "INCONCLUSIVE", reason, evidence, None
     if evidence.entries == 0:

@@ -229,7 +229,7 @@ def _budget(claim: Claim, plan: Plan, seeds: int) -> list[str]:
         return [f"{claim.name}: {seeds} runs per instance refute it from {worst} failures on."]
     if isinstance(claim.mode, OnAverage) or (isinstance(claim.mode, AtRate) and claim.bound.names):
         threshold = refutation_threshold(plan.alpha, plan.registered)
-        factor = (math.exp(threshold / seeds) - 1.0) / 0.99
+        factor = (math.exp(min(threshold / seeds, 700.0)) - 1.0) / 0.99
         return [
             f"{claim.name}: {seeds} seeds per instance can refute a mean at least {1 + factor:.3g} times the bound, never less."
         ]

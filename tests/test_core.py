@@ -408,6 +408,24 @@ def test_mean_claims_are_supported_refuted_and_told_apart(monkeypatch):
     assert near.evidence.trials == 8000
 
 
+def test_a_range_is_declared_never_guessed(monkeypatch):
+    """No negative value was seen, yet the mean is far below the bound: rare losses of 1000 make up for it."""
+
+    def measure(game, rng, *, n):
+        return {"x": 1.0 if rng.random() < 0.999 else -10_000.0}
+
+    with pytest.raises(PluginError, match=r"is about a mean: declare the range of 'x'"):
+        _ = make_plugin(measure, OnAverage(), constant(0.1)).claims
+    for within in (lambda: (-math.inf, math.inf), lambda: (-math.inf, 1)):
+        verdict = judged(make_plugin(measure, OnAverage(), constant(0.1), within=within), monkeypatch, seeds=100)
+        assert verdict.status == "INCONCLUSIVE"
+        assert "finite lower end" in verdict.reason
+    unbounded = make_plugin(
+        lambda game, rng, *, n: {"x": rng.exponential()}, OnAverage(), constant(0.1), within=lambda: (0, math.inf)
+    )
+    assert judged(unbounded, monkeypatch, seeds=100).status == "REFUTED"
+
+
 def test_lower_bounds_on_means(monkeypatch):
     def measure(game, rng, *, n):
         return {"x": float(rng.random() < 0.5)}

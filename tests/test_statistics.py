@@ -475,4 +475,6 @@ def test_rate_test_refutes_a_stated_constant_and_the_doubling_form():
     assert doubling.update(y * n**-0.5).decision() is None
     with pytest.raises(ValueError, match="outside"):
         _ = doubling.update(3 * y).log_e_refute
+    unknown = RateTest(n, 0.5, n**-0.5, -endless, ones, 0.1, LEVELS).update(y)
+    assert unknown.log_e_refute == 0.0  # without a lower end nothing is known of a mean
     assert shown.slope().slope == pytest.approx(0.0, abs=0.05)

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from theorylab import API_VERSION
-from theorylab.claim import Always, Claim, Equals, Expected, Mode, Provenance, Relation, WithProbability
+from theorylab.claim import Always, Claim, Equals, Expected, Mode, OnAverage, Provenance, Relation, WithProbability
 from theorylab.errors import PluginError
 from theorylab.formula import Formula
 
@@ -309,6 +309,11 @@ class Plugin:
         for name, spec in self._content.claims.items():
             options = dict(spec.options)
             mode, within = options.pop("holds"), options.pop("within")
+            if isinstance(mode, OnAverage) and within is None:
+                raise PluginError(
+                    f"{self.name}: claim {name!r} is about a mean: declare the range of {spec.measure!r} (within=...). A mean can be "
+                    "judged only if the measure is known to have an end on the side away from the bound."
+                )
             slack = mode.slack if isinstance(mode, (Always, Equals, WithProbability)) else None
             built[name] = Claim(
                 name=name,

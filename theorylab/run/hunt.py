@@ -281,9 +281,8 @@ def _evidence(claim: Claim, seen: Sequence[Observation]) -> float:
     for j, (bound, low, high) in enumerate(zip(seen[0].bounds, seen[0].lows, seen[0].highs, strict=True)):
         if not math.isfinite(bound):
             continue
-        if claim.relation == "<=" and bound < high:
-            base = low if math.isfinite(low) else 0.0
-            x, mean = values[:, j] - base, bound - base
+        if claim.relation == "<=" and bound < high and math.isfinite(low):
+            x, mean = values[:, j] - low, bound - low
         elif claim.relation == ">=" and bound > low and math.isfinite(high):
             x, mean = high - values[:, j], high - bound
         else:

@@ -34,6 +34,12 @@ NOTHING_TO_SAY = (
 )
 
 
+NEEDS_RANGE = {
+    "<=": "an upper bound on a mean can be judged only if the measure has a finite lower end (within=...)",
+    ">=": "a lower bound on a mean can be judged only if the measure has a finite upper end (within=...)",
+}
+
+
 def judge(claim: Claim, plan: Plan, results: Sequence[TrialResult], confirmations: Sequence[Confirmation] = ()) -> Verdict:
     """The verdict on one claim over all instances tested."""
     if not results:
@@ -267,10 +273,11 @@ def _pooled(claim: Claim, plan: Plan, budget: Levels, rows: Sequence[Row]) -> Ou
     If the bound holds on every instance, E[measured / bound] <= 1, so a refutation is sound. What is left undecided speaks of
     the average over the family, so it is never more than CONSISTENT.
     """
-    values, bounds, highs = (np.array([getattr(o, name) for _, o in rows]) for name in ("values", "bounds", "highs"))
+    columns = ("values", "bounds", "lows", "highs")
+    values, bounds, lows, highs = (np.array([getattr(o, name) for _, o in rows]) for name in columns)
     evidence = Evidence(instances=len(rows), trials=len(rows), entries=int(values.size))
-    if claim.relation != "<=" or (values < 0.0).any() or (bounds <= 0.0).any():
-        reason = "Seeds that draw an instance each can be pooled only for an upper bound > 0 on a measure >= 0."
+    if claim.relation != "<=" or (lows < 0.0).any() or (bounds <= 0.0).any():
+        reason = "Seeds that draw an instance each can be pooled only for an upper bound > 0 on a measure that is declared >= 0 (within=...)."
         return "INCONCLUSIVE", reason, evidence, None
     telling = (bounds < highs).any(axis=0)
     if not telling.any():
@@ -380,14 +387,16 @@ def mean_tests(claim: Claim, budget: Levels, observations: Sequence[Observation]
     for j in range(values.shape[1]):
         low, high = (first.lows[j], first.highs[j]) if sign > 0 else (-first.highs[j], -first.lows[j])
         bound = sign * first.bounds[j]
-        if not math.isfinite(low):
-            low = min(0.0, bound) if (values[:, j] >= 0.0).all() else -math.inf
         tests.append(MeanTest(bound, low, high, budget).update(values[:, j]))
     return tests
 
 
 def _judge_means(claim: Claim, budget: Levels, observations: Sequence[Observation]) -> _InstanceVerdict:
     sign = -1.0 if claim.relation == ">=" else 1.0
+    ends = observations[0].lows if sign > 0 else observations[0].highs
+    if not all(map(math.isfinite, ends)):
+        # That no value below some number was seen is no reason to believe that there is none.
+        return _InstanceVerdict("INCONCLUSIVE", f"{NEEDS_RANGE[claim.relation]}.", 0.0, math.nan, math.nan)
     tests = [t for t in mean_tests(claim, budget, observations) if not t.is_vacuous]
     if not tests:
         return _InstanceVerdict("VACUOUS", "the bound allows everything.", 0.0, 0.0, 0.0)

@@ -203,7 +203,7 @@ class RateTest:
 
     n         (J,) grid
     bounds    (J,) the stated constant's bounds, inf where there are none
-    lows, highs  (J,) range of Y
+    lows, highs  (J,) declared range of Y; where its lower end is unknown nothing is refuted
     doubling  tolerance of `E[Y_2n] <= 2^-exponent (1 + doubling) E[Y_n]`, or None; needs finite `highs`
     """
 
@@ -228,9 +228,10 @@ class RateTest:
             return 0.0
         evidence = []
         for j in range(self.n.size):
-            low = self.lows[j] if math.isfinite(self.lows[j]) else 0.0
-            if math.isfinite(self.bounds[j]) and self.bounds[j] < self.highs[j]:
-                evidence.append(MeanTest(self.bounds[j], low, self.highs[j], self.levels).update(self.values[:, j]).log_e_refute)
+            # Without a declared lower end nothing is known of what a mean may be.
+            if math.isfinite(self.lows[j]) and math.isfinite(self.bounds[j]) and self.bounds[j] < self.highs[j]:
+                test = MeanTest(self.bounds[j], self.lows[j], self.highs[j], self.levels)
+                evidence.append(test.update(self.values[:, j]).log_e_refute)
         if self.doubling is not None:
             evidence += self._doublings(self.doubling)
         return many.log_mean(evidence) if evidence else 0.0
@@ -240,7 +241,8 @@ class RateTest:
         found = []
         for j in range(self.n.size - 1):
             top = float(self.highs[j])
-            if abs(self.n[j + 1] / self.n[j] - 2.0) < 1e-9 and math.isfinite(top):
+            doubles = abs(self.n[j + 1] / self.n[j] - 2.0) < 1e-9
+            if doubles and math.isfinite(top) and min(self.lows[j], self.lows[j + 1]) >= 0.0:
                 pair = self.values[:, j], self.values[:, j + 1]
                 x, bound = rates.doubling_observations(*pair, self.exponent, tolerance, top)
                 # x leaves [0, 1] only if Y leaves [0, top]: then the declared range is wrong, and update says so

@@ -255,6 +255,16 @@ def test_an_exact_tie_is_never_refuted(monkeypatch):
     assert "exact replay" in verdict.reason
 
 
+def test_seeds_that_share_an_instance_count_once_for_the_family(monkeypatch):
+    plugin = Plugin("toy", api=1, title="t", source="s")
+    plugin.sample(lambda rng: Scale(float(rng.uniform())))
+    plugin.run()(lambda game, rng: {"x": rng.random()})
+    plugin.claim("x", holds=Always(), source="s")(constant(1))
+    verdict = judged(plugin, monkeypatch, seeds=50, instances=3)
+    assert verdict.evidence.trials == 150
+    assert verdict.evidence.violating_share == pytest.approx(1 - 0.01 ** (1 / 3))
+
+
 @pytest.mark.parametrize(("entries", "status"), [(5, "SUPPORTED"), (20, "INCONCLUSIVE")])
 def test_every_suspect_entry_must_be_settled(monkeypatch, entries, status):
     """Floats say that many entries are beyond the bound; exact replay says of each that it looked at that it is not."""
@@ -516,6 +526,53 @@ def test_statistical_claims_stop_when_they_are_decided(monkeypatch):
     verdict = judged(plugin, monkeypatch, seeds=100_000)
     assert verdict.status == "SUPPORTED"
     assert verdict.evidence.trials == 32
+
+
+def test_a_decision_stands_whatever_other_claims_ask_for(monkeypatch):
+    """A statistical claim is decided at the same look alone and beside a claim that needs every seed."""
+
+    def plugin_with(*pathwise):
+        plugin = Plugin("toy", api=1, title="t", source="s")
+        plugin.run()(lambda game, rng: {"x": float(rng.random() < 0.5), "y": 0.5})
+        for name in pathwise:
+            plugin.claim("y", holds=Always(), source="s")(named(name))
+
+        @plugin.claim("x", holds=OnAverage(), source="s", within=lambda: (0, 1))
+        def mean_is_small():
+            return 0.8
+
+        plugin.reference("only", Scale(1.0))
+        return plugin
+
+    def found(plugin):
+        monkeypatch.setattr("theorylab.run.check.load", lambda locator: plugin)
+        report = check(Request(Locator("toy", "x", "test"), seeds=3000), "test")
+        return next(v for v in report.verdicts if v.claim == "mean-is-small")
+
+    alone, beside = found(plugin_with()), found(plugin_with("below_one"))
+    assert alone.status == "SUPPORTED"
+    assert (alone.reason, alone.evidence) == (beside.reason, beside.evidence)
+    assert alone.evidence.trials < 100
+
+
+def named(name):
+    """A bound of 1 under this name."""
+
+    def bound():
+        return 1
+
+    bound.__name__ = name
+    return bound
+
+
+def test_the_looks_cover_every_seed_once():
+    from theorylab.run.judge import looks
+
+    for seeds in (1, 31, 32, 33, 100, 10_000):
+        found = looks(seeds)
+        assert found[-1] == seeds
+        assert found == sorted(set(found))
+        assert found[0] == min(32, seeds)
 
 
 def test_rates_are_consistent_or_refuted_but_never_supported(monkeypatch):

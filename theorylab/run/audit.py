@@ -9,7 +9,7 @@ from theorylab.plugin import Plugin
 from theorylab.registry import load
 from theorylab.run.confirm import confirm
 from theorylab.run.execute import execute
-from theorylab.run.judge import judge
+from theorylab.run.judge import judge_in_order
 from theorylab.run.plan import jobs, make_plan
 from theorylab.run.records import Request
 from theorylab.run.worker import Work
@@ -59,7 +59,8 @@ def audit(request: Request, told: Callable[[str], None] = lambda mutant: None) -
         )  # fmt: skip
         confirmations = confirm(plugin, plan, work, results)
         refuted = {
-            name: judge(plugin.claims[name], plan, results, confirmations.get(name, ())).status == "REFUTED" for name in claims
+            name: judge_in_order(plugin.claims[name], plan, results, confirmations.get(name, ())).status == "REFUTED"
+            for name in claims
         }
         if mutant is None:
             false_alarms = tuple(name for name in claims if refuted[name] and plugin.claims[name].provenance != "unconfirmed")

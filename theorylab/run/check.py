@@ -14,8 +14,8 @@ from theorylab.plugin import Plugin
 from theorylab.registry import load
 from theorylab.run.confirm import confirm
 from theorylab.run.execute import Interrupted, execute
-from theorylab.run.judge import is_decided, judge
-from theorylab.run.plan import BATCH, jobs, make_plan
+from theorylab.run.judge import is_decided, judge_in_order, looks
+from theorylab.run.plan import jobs, make_plan
 from theorylab.run.records import Confirmation, Plan, Report, Request, TrialResult
 from theorylab.run.worker import Work
 
@@ -53,7 +53,7 @@ def check(request: Request, command: str, watcher: Watcher | None = None) -> Rep
         confirmations = confirm(plugin, plan, work, results, watcher.replaying)
     except KeyboardInterrupt as stop:  # suspects that were not replayed leave their claims inconclusive
         interrupted = stop_status(stop)
-    verdicts = tuple(judge(plugin.claims[name], plan, results, confirmations.get(name, ())) for name in plan.claims)
+    verdicts = tuple(judge_in_order(plugin.claims[name], plan, results, confirmations.get(name, ())) for name in plan.claims)
     answers: tuple[Any, ...] = ()
     if request.instance is not None and plugin.answers is not None and not interrupted:
         answers = tuple(plugin.answers(plan.subjects[0].instance, **plan.parameters))
@@ -84,20 +84,16 @@ def run_batches(plugin: Plugin, request: Request, plan: Plan, work: Work, watche
         return execute_some(jobs(plan, request.chunk, max(request.workers, 2)), 0)
     results: list[TrialResult] = []
     most = max((max(subject.seeds, default=-1) for subject in plan.subjects), default=-1) + 1
-    start, size = 0, BATCH
-    while start < most:
-        batch = range(start, min(start + size, most))
+    done = 0
+    for n in looks(most):
         try:
-            results += execute_some(jobs(plan, request.chunk, max(request.workers, 2), batch), len(results))
+            results += execute_some(jobs(plan, request.chunk, max(request.workers, 2), range(done, n)), len(results))
         except Interrupted as stop:
             raise Interrupted(sorted([*results, *stop.results], key=lambda r: (r.subject, r.seed)), stop.status) from None
         results.sort(key=lambda r: (r.subject, r.seed))
+        done = n
         if all(is_decided(claim, plan, results) for claim in claims):
             break
-        start, size = (
-            batch.stop,
-            max(BATCH, start // 2),
-        )  # growing batches: looking costs nothing, compiling them little
     return results
 
 

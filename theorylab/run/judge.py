@@ -26,6 +26,9 @@ from theorylab.statistics import binomial, grid
 from theorylab.statistics.many import log_mean, refutation_threshold, violating_share
 from theorylab.statistics.sequential import FailureTest, Levels, MeanTest
 
+#: Seeds between the first looks at a test.
+BATCH = 32
+
 #: Relative distance from the bound up to which an undecided mean still reads as consistent with it.
 RESOLUTION = 0.1
 
@@ -153,7 +156,8 @@ def _ceil(x: float) -> str:
 
 def _pathwise_evidence(claim: Claim, plan: Plan, rows: Sequence[Row]) -> Evidence:
     telling = [(r, o) for r, o in rows if o.entries]
-    drawn = sum(plan.subjects[r.subject].origin == "drawn" for r, o in telling)
+    # Seeds that share an instance are no independent draws of the family: each drawn instance counts once.
+    drawn = len({r.subject for r, _ in telling if plan.subjects[r.subject].origin == "drawn"})
     ratios = [o.tightness for _, o in telling if o.tightness is not None]
     tightest = _tightest(claim, telling)
     starts = [o.informative_from for _, o in rows if o.informative_from is not None]
@@ -444,6 +448,32 @@ def _unit(claim: Claim, observations: Sequence[Observation], test: MeanTest) -> 
     return np.clip((values - test.low) / (test.high - test.low), 0.0, 1.0)
 
 
+def looks(seeds: int) -> list[int]:
+    """Numbers of seeds at which the tests are looked at: every batch while there are few, ever longer batches later."""
+    out, n = [], 0
+    while n < seeds:
+        n = min(seeds, n + max(BATCH, n // 2))
+        out.append(n)
+    return out
+
+
+def judge_in_order(
+    claim: Claim, plan: Plan, results: Sequence[TrialResult], confirmations: Sequence[Confirmation] = ()
+) -> Verdict:
+    """The verdict; a statistical claim is looked at after each batch of seeds, in index order, and stands as first decided.
+
+    The e-processes allow that, and it makes the verdict the same whether or not other claims asked for more seeds.
+    """
+    final = judge(claim, plan, results, confirmations)
+    if claim.mode.is_pathwise or final.status in ("ERROR", "VACUOUS"):
+        return final
+    for n in looks(max((r.seed for r in results), default=-1) + 1)[:-1]:
+        early = judge(claim, plan, [r for r in results if r.seed < n])
+        if early.status in ("SUPPORTED", "REFUTED"):
+            return early
+    return final
+
+
 def is_decided(claim: Claim, plan: Plan, results: Sequence[TrialResult]) -> bool:
-    """Whether more seeds could change nothing: used between batches, for statistical claims."""
-    return judge(claim, plan, results).status in ("SUPPORTED", "REFUTED", "VACUOUS", "ERROR")
+    """Whether more seeds could change nothing: asked between batches, for statistical claims."""
+    return judge_in_order(claim, plan, results).status in ("SUPPORTED", "REFUTED", "VACUOUS", "ERROR")

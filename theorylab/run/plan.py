@@ -18,8 +18,8 @@ from theorylab.run.streams import instance_stream
 from theorylab.statistics import binomial
 from theorylab.statistics.many import refutation_threshold, violating_share
 
-#: Seeds per claim decision: the tests are looked at after every batch of this size, in index order.
-BATCH = 32
+#: Most trials in a block, unless --chunk says otherwise: a block is what a worker takes at a time.
+LARGEST_BLOCK = 32
 
 #: What `--seeds auto` stops at for claims on means, whose need depends on an unknown spread.
 AUTO_LIMIT = 10_000
@@ -187,7 +187,7 @@ def _read(path: Path, plugin: Plugin) -> Any:
 def jobs(plan: Plan, chunk: int | None, workers: int, seeds: range | None = None) -> list[Job]:
     """Blocks of trials, in order; `seeds` restricts them to a batch. The size never changes a result."""
     trials = sum(len([s for s in subject.seeds if seeds is None or s in seeds]) for subject in plan.subjects)
-    size = chunk if chunk is not None else max(1, min(BATCH, math.ceil(trials / (4 * max(workers, 1)))))
+    size = chunk if chunk is not None else max(1, min(LARGEST_BLOCK, math.ceil(trials / (4 * max(workers, 1)))))
     out = []
     for i, subject in enumerate(plan.subjects):
         wanted = [s for s in subject.seeds if seeds is None or s in seeds]

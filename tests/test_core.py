@@ -168,6 +168,15 @@ def test_broken_plugin_files_are_named(tmp_path, text, message):
         load(find(str(tmp_path / "bad.py")))
 
 
+def test_a_plugin_file_may_import_its_neighbours(command, tmp_path):
+    (tmp_path / "my_helper_module.py").write_text("BOUND = 1\n")
+    text = (PLUGINS / "wrong_constant.py").read_text().replace("return 0.125", "return my_helper_module.BOUND")
+    (tmp_path / "plug.py").write_text("import my_helper_module\n" + text)
+    for workers in ("0", "1"):
+        done = command("check", tmp_path / "plug.py", "--seeds", "3", "--workers", workers)
+        assert done.returncode == 0, done.stderr
+
+
 def test_installed_plugins_can_be_listed_without_importing_them():
     code = "import sys; from theorylab.registry import installed; print([l.name for l in installed()], 'theorylab_plugins' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

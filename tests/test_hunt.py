@@ -129,6 +129,22 @@ def test_search_and_check_share_no_random_numbers(monkeypatch):
     assert not seen["search"] & seen["check"]
 
 
+def test_the_search_uses_common_random_numbers(monkeypatch):
+    import theorylab.run.worker as worker
+
+    digests = set()
+    original = worker.trial_stream
+
+    def spy(root_seed, plugin, digest, seed):
+        digests.add(digest)
+        return original(root_seed, plugin, digest, seed)
+
+    monkeypatch.setattr(worker, "trial_stream", spy)
+    monkeypatch.setattr("theorylab.run.hunt.CONFIRM_SEEDS", 0)
+    hunt(Request(THIN, claims=("coin-is-fair",)), examples=20)
+    assert digests == {"hunt"}
+
+
 def test_a_fault_on_a_thin_set_is_an_error_with_its_instance(tmp_path):
     text = (
         (PLUGINS / "thin.py")

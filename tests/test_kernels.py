@@ -67,6 +67,18 @@ def test_an_edited_helper_in_another_file_is_seen(project):
     assert project() == (20.0, 1)
 
 
+def test_an_edited_helper_is_seen_through_its_module_too(project, tmp_path):
+    text = (tmp_path / "caller.py").read_text()
+    text = text.replace("from helper import inner, FACTOR", "import helper").replace(
+        "inner(x) * FACTOR", "helper.inner(x) * helper.FACTOR"
+    )
+    (tmp_path / "caller.py").write_text(text)
+    assert project() == (20.0, 0)
+    assert project(shift=2.0)[0] == 30.0
+    assert project(factor=100.0)[0] == 200.0
+    assert project() == (20.0, 1)
+
+
 def test_a_damaged_cache_is_recompiled(project):
     project()
     files = [f for f in project.cache.rglob("*") if f.is_file()]

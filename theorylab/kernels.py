@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numba
@@ -48,8 +49,12 @@ def participating_digest(function: Callable[..., Any]) -> str:
             continue
         seen.add(id(f))
         files.add(f.__code__.co_filename)
-        cells = [cell.cell_contents for cell in f.__closure__ or ()]
-        for value in [*(f.__globals__.get(name) for name in f.__code__.co_names), *cells]:
+        names = f.__code__.co_names
+        values = [f.__globals__.get(name) for name in names]
+        values += [cell.cell_contents for cell in f.__closure__ or ()]
+        for module in [value for value in values if isinstance(value, ModuleType)]:
+            values += [getattr(module, name, None) for name in names]  # helper.FACTOR, helper.inner(x)
+        for value in values:
             if isinstance(value, Dispatcher):
                 todo.append(value.py_func)
             elif isinstance(value, (bool, int, float, complex, str, tuple, np.ndarray, np.generic)):

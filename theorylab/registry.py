@@ -81,6 +81,8 @@ def _from_entry_point(locator: Locator) -> Plugin:
 
 
 def _from_file(path: Path) -> Plugin:
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # so that the file may import its neighbours, as it may when run by itself
     name = f"theorylab_file_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

@@ -218,7 +218,7 @@ def _run_once(plugin: Plugin, claims: Sequence[Claim], work: Work, instance: Any
     if kinds[True]:
         results[True] = run_block(plugin, dataclasses.replace(work, claims=kinds[True]), subject, Job(0, (0,)))
     if kinds[False]:
-        fixed = dataclasses.replace(work, claims=kinds[False], root_seed=work.root_seed + SEARCH_OFFSET)
+        fixed = dataclasses.replace(work, claims=kinds[False], root_seed=work.root_seed + SEARCH_OFFSET, stream="hunt")
         results[False] = run_block(plugin, fixed, subject, Job(0, tuple(range(SEARCH_SEEDS))))
     return results
 

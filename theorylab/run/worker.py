@@ -33,11 +33,12 @@ class Work:
     root_seed: int
     mutant: str | None = None
     dropped: frozenset[str] = frozenset()  # assumptions that are not asked for
+    stream: str | None = None  # names the random streams in the instance's place: common random numbers across instances
 
 
 def run_block(plugin: Plugin, work: Work, subject: Subject, job: Job) -> list[TrialResult]:
     """Every trial of the block; a trial that raises becomes a problem, and the others go on."""
-    digest = instance_digest(subject.instance)
+    digest = work.stream or instance_digest(subject.instance)
     applies = {name: claim_applies(plugin, name, subject, work.dropped) for name in work.claims}
     algorithm = plugin.algorithm
     function = algorithm.function if work.mutant is None else plugin.mutants[work.mutant].function
@@ -85,7 +86,7 @@ def sweep_measures(
     plugin: Plugin, work: Work, instance: Any, seed: int, measure: str, sweep: Sweep, function: Callable[..., Any]
 ) -> dict[str, Any]:
     """A measure along a sweep, as an array: one run per value, each on the same random words."""
-    digest = instance_digest(instance)
+    digest = work.stream or instance_digest(instance)
     values = []
     for value in sweep.values:
         subject, parameters = instance, dict(work.parameters)

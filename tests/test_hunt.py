@@ -176,6 +176,25 @@ def test_the_command_saves_a_file_that_check_replays(command, tmp_path):
     assert "Again: theorylab check" in shown.stdout
 
 
+def test_an_interrupted_hunt_reports_what_it_found(tmp_path):
+    import signal
+    import subprocess
+    import sys
+    import time
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "theorylab", "hunt", "nash-md", "--claim", "nash-md-step-sharp", "--budget", "100s"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    time.sleep(12.0)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert "interrupted; no counterexample found" in " ".join(out.split())
+    assert "Traceback" not in err
+    assert (tmp_path / ".theorylab" / "hunt" / "nash-md-nash-md-step-sharp.json").is_file()
+
+
 def test_one_trial_is_replayed_to_the_bit(command):
     digests = set()
     for extra in ([], ["--workers", "1"], ["--workers", "2", "--chunk", "1"]):

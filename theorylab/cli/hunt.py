@@ -98,6 +98,8 @@ def save(result: Any, found: Any) -> Any:
 
 def exit_status(result: Any) -> int:
     """1 if a claim fell that should hold, 3 if the plugin broke on some instance, else 0. A dropped assumption gates nothing."""
+    if result.interrupted:
+        return int(result.interrupted)
     if result.problems:
         return 3
     fell = any(found.verdict is not None and not found.verdict.as_expected for found in result.finds)

@@ -56,6 +56,8 @@ def print_hunt(result: Hunt, out: Console) -> None:
     if result.dropped:
         names = ", ".join(sorted(result.dropped))
         words = f"without {names}, {words}" + (": the assumption is needed" if fallen else "")
+    if result.interrupted:
+        words = f"interrupted; {words}"
     out.print(f"{result.plugin}: {result.examples} instances tried; {words}. {result.seconds:.1f} s", style="bold")
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from theorylab.claim import Claim, WithProbability
-from theorylab.errors import UsageError
+from theorylab.errors import UsageError, stop_status
 from theorylab.plugin import Plugin
 from theorylab.registry import load
 from theorylab.run.confirm import confirm
@@ -74,6 +74,7 @@ class Hunt:
     dropped: frozenset[str]
     seconds: float
     problems: tuple[tuple[str, Any], ...]  # what raised, and the instance it raised on
+    interrupted: int = 0  # exit status of an interruption: 130 or 143
 
 
 @dataclass
@@ -120,7 +121,11 @@ def hunt(
     search = _Search()
     work = Work(tuple(c.name for c in claims), parameters, request.root_seed, dropped=dropped)
     limit_s = budget_s if budget_s is not None else None if examples is not None else 60.0
-    _explore(plugin, claims, work, _strategy(plugin, dropped), search, request.root_seed, examples, limit_s, database, told)
+    interrupted = 0
+    try:
+        _explore(plugin, claims, work, _strategy(plugin, dropped), search, request.root_seed, examples, limit_s, database, told)
+    except KeyboardInterrupt as stop:  # what was found so far is reported
+        interrupted = stop_status(stop)
     finds, plans = [], {}
     for claim in claims:
         verdict, instance = None, search.violating.get(claim.name)
@@ -131,7 +136,7 @@ def hunt(
         finds.append(Find(claim.name, tightness, search.tightest.get(claim.name), verdict, instance))
     seconds = time.monotonic() - started
     target = request.locator.value if request.locator.is_file else plugin.name
-    return Hunt(plugin.name, target, search.examples, tuple(finds), plans, dropped, seconds, tuple(search.problems))
+    return Hunt(plugin.name, target, search.examples, tuple(finds), plans, dropped, seconds, tuple(search.problems), interrupted)
 
 
 def _strategy(plugin: Plugin, dropped: frozenset[str]) -> Any:

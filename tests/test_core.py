@@ -698,7 +698,10 @@ ALLOWED = {
     "run.execute": {"errors", "plugin", "registry", "run.records", "run.worker"},
     "run.confirm": {"claim", "errors", "plugin", "run.records", "run.observe", "run.streams", "run.worker"},
     "run.rate": {"claim", "run.records", "statistics"},
-    "run.judge": {"claim", "run.records", "run.rate", "statistics"},
+    "run.outcome": {"claim", "run.records"},
+    "run.pathwise": {"claim", "run.outcome", "run.records", "statistics"},
+    "run.statistical": {"claim", "run.outcome", "run.rate", "run.records", "statistics"},
+    "run.judge": {"claim", "run.outcome", "run.pathwise", "run.records", "run.statistical"},
 }
 
 

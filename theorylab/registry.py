@@ -61,7 +61,7 @@ def find(name: str) -> Locator:
 def load(locator: Locator) -> Plugin:
     """Import a plugin and see that it is whole. Raises PluginError that names the fault and its place."""
     try:
-        plugin = _from_file(Path(locator.value)) if locator.is_file else _from_entry_point(locator)
+        plugin = _from_file(Path(locator.value)) if locator.is_file else import_plugin(locator)
         plugin.claims  # noqa: B018 - imports the rooms and validates the whole
     except PluginError:
         raise
@@ -70,7 +70,8 @@ def load(locator: Locator) -> Plugin:
     return plugin
 
 
-def _from_entry_point(locator: Locator) -> Plugin:
+def import_plugin(locator: Locator) -> Plugin:
+    """The plugin object of an entry point, its rooms not yet imported."""
     module_name, _, attribute = locator.value.partition(":")
     plugin = getattr(importlib.import_module(module_name), attribute or "plugin")
     if not isinstance(plugin, Plugin):

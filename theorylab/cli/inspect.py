@@ -11,13 +11,13 @@ import click
 def list_command() -> int:
     """Every plugin that is installed, one a line; a broken one is a row that says why. Exits with 0 all the same."""
     from theorylab.errors import PluginError
-    from theorylab.registry import _from_entry_point, installed
+    from theorylab.registry import import_plugin, installed
 
     rows = []
     for locator in installed():
         try:
             # The plugin object alone is imported, not its rooms: listing stays fast.
-            rows.append((locator.name, _from_entry_point(locator).title))
+            rows.append((locator.name, import_plugin(locator).title))
         except PluginError as error:
             rows.append((locator.name, f"BROKEN ({locator.origin}): {error}"))
         except Exception as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 from theorylab import __version__
@@ -16,7 +16,7 @@ from theorylab.run.confirm import confirm
 from theorylab.run.execute import Interrupted, execute
 from theorylab.run.judge import is_decided, judge_in_order, looks
 from theorylab.run.plan import jobs, make_plan
-from theorylab.run.records import Confirmation, Plan, Report, Request, TrialResult
+from theorylab.run.records import Confirmation, Job, Plan, Report, Request, TrialResult
 from theorylab.run.worker import Work
 
 
@@ -76,10 +76,19 @@ def run_batches(plugin: Plugin, request: Request, plan: Plan, work: Work, watche
     """All trials; or, where every claim is statistical, batches of seeds until each claim is decided."""
     claims = [plugin.claims[name] for name in plan.claims]
     total = plan.trials
-    execute_some: Callable[..., list[TrialResult]] = lambda blocks, before: execute(  # noqa: E731
-        plugin, request.locator, plan, blocks, work, workers=request.workers, timeout_s=request.timeout_s,
-        progress=lambda done: watcher.ran(before + done, total),
-    )  # fmt: skip
+
+    def execute_some(blocks: Sequence[Job], before: int) -> list[TrialResult]:
+        return execute(
+            plugin,
+            request.locator,
+            plan,
+            blocks,
+            work,
+            workers=request.workers,
+            timeout_s=request.timeout_s,
+            progress=lambda done: watcher.ran(before + done, total),
+        )
+
     if any(claim.mode.is_pathwise for claim in claims):
         return execute_some(jobs(plan, request.chunk, max(request.workers, 2)), 0)
     results: list[TrialResult] = []

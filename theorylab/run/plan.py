@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -195,16 +195,19 @@ def jobs(plan: Plan, chunk: int | None, workers: int, seeds: range | None = None
     return out
 
 
+def _count(n: int, word: str) -> str:
+    return f"{n} {word}{'' if n == 1 else 's'}"
+
+
 def what_it_decides(plan: Plan, plugin: Plugin, seeds: int) -> list[str]:
     """Sentences for people: what this budget can and cannot decide."""
     remarks = []
     drawn = sum(subject.origin == "drawn" for subject in plan.subjects)
     chosen = [plugin.claims[name] for name in plan.claims]
-    describe: Callable[[int, str], str] = lambda n, word: f"{n} {word}{'' if n == 1 else 's'}"  # noqa: E731
     named = len(plan.subjects) - drawn
     remarks.append(
-        f"{describe(len(chosen), 'claim')} on {describe(len(plan.subjects), 'instance')} "
-        f"({named} named, {drawn} drawn), {describe(plan.trials, 'run')}."
+        f"{_count(len(chosen), 'claim')} on {_count(len(plan.subjects), 'instance')} "
+        f"({named} named, {drawn} drawn), {_count(plan.trials, 'run')}."
     )
     if any(claim.mode.is_pathwise for claim in chosen) and drawn > 1 and plugin.draw is not None:
         share = violating_share(drawn, 1.0 - plan.confidence)

@@ -32,14 +32,6 @@ def log_softmax_kernel(z, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def kl_kernel(log_p, log_q):  # type: ignore[no-untyped-def]
-    total = 0.0
-    for i in range(log_p.size):
-        total += math.exp(log_p[i]) * (log_p[i] - log_q[i])
-    return total
-
-
-@kernel
 def win_rates_kernel(losses, log_policy, out):  # type: ignore[no-untyped-def]
     """out[y] = P(y > policy); `losses[z, y] = P[y, z]`, swept by columns so that the inner loop is a vector operation."""
     out[:] = 0.0

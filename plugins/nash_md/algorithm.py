@@ -18,7 +18,7 @@ from theorylab.solvers import games
 from theorylab.solvers.mirror_descent import MIXTURE, POLICY, Trace, constant_step_limit, mirror_descent
 
 from . import plugin
-from .gradient import gradient_measures
+from .gradient import gradient_measures, log_softmax
 from .oracle import Oracle
 
 #: log-probability of the favourite action in the late start: below the smallest positive float.
@@ -70,12 +70,6 @@ class Variant:
             game, log_start, pull, self.gain * eta, base=self.base, opponent=opponent, anchor=self.anchor,
             preference=self.table(game.preference),
         )  # fmt: skip
-
-
-def log_softmax(z: Array) -> Array:
-    """Log-probabilities over the last axis."""
-    shifted = z - z.max(axis=-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from .oracle import Oracle
 COMPLEX_STEP = 1e-30  # any size does: the error is of order step^2
 
 
-def _log_softmax(z: Any) -> Any:
-    """Log-probabilities, real or complex."""
+def log_softmax(z: Any) -> Any:
+    """Log-probabilities over the last axis, real or complex."""
     shifted = z - z.real.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
@@ -34,7 +34,7 @@ def opponent_of(log_policy: Array, log_reference: Array, mixing: float, kind: st
         mixing = 1.0 - mixing
     if kind == "arithmetic-opponent":
         return np.log((1.0 - mixing) * np.exp(log_policy) + mixing * np.exp(log_reference))
-    return _log_softmax((1.0 - mixing) * log_policy + mixing * log_reference)
+    return log_softmax((1.0 - mixing) * log_policy + mixing * log_reference)
 
 
 def estimate_terms(table: Array, log_policy: Array, log_reference: Array, tau: float, mixing: float, kind: str) -> Array:
@@ -72,7 +72,7 @@ def complex_step_gradient(function: Any, log_policy: Array) -> Array:
     for k in range(n):
         z = log_policy.astype(np.complex128)
         z[k] += 1j * COMPLEX_STEP
-        out[k] = function(_log_softmax(z)).imag / COMPLEX_STEP
+        out[k] = function(log_softmax(z)).imag / COMPLEX_STEP
     return out
 
 
@@ -83,9 +83,9 @@ def gradient_measures(game: PreferenceGame, log_policy: Array, mixing: float, ki
     bias, slope, stationary, reach, scale = 0.0, 0.0, 0.0, 0.0, 0.0
     target = oracle.equilibrium(game, tau / (1.0 - mixing))
     gains = np.einsum("xyz,xz->xy", game.preference - 0.5, np.exp(target))
-    fixed = _log_softmax(mu + gains / tau)
+    fixed = log_softmax(mu + gains / tau)
     for x, (table, log_pi, log_mu) in enumerate(zip(game.preference, log_policy, mu, strict=True)):
-        opponent = _log_softmax((1.0 - mixing) * log_pi + mixing * log_mu)
+        opponent = log_softmax((1.0 - mixing) * log_pi + mixing * log_mu)
         wins = table @ np.exp(opponent)
 
         def value(log_p: Array, wins: Array = wins, log_mu: Array = log_mu) -> Any:

@@ -693,7 +693,7 @@ ALLOWED = {
         "run.examples",
         "statistics",
     },
-    "run.observe": {"claim", "formula", "run.records", "statistics"},
+    "run.observe": {"claim", "errors", "formula", "run.records", "statistics"},
     "run.worker": {"claim", "errors", "plugin", "registry", "run.records", "run.observe", "run.streams"},
     "run.execute": {"errors", "plugin", "registry", "run.records", "run.worker"},
     "run.confirm": {"claim", "errors", "plugin", "run.records", "run.observe", "run.streams", "run.worker"},

@@ -50,9 +50,17 @@ class Formula:
     def _numeric(self) -> Callable[..., Any]:
         if not self.is_symbolic or self.expression is None:
             return self.function
+        from functools import reduce
+
+        import numpy as np
         import sympy
 
-        return sympy.lambdify(self.names, self.expression, modules="numpy")
+        # sympy writes Min(a, b) as amin((a, b), axis=0), which fails where a and b only broadcast.
+        extremes = {
+            "amin": lambda values, axis: reduce(np.minimum, values),
+            "amax": lambda values, axis: reduce(np.maximum, values),
+        }
+        return sympy.lambdify(self.names, self.expression, modules=[extremes, "numpy"])
 
     @cached_property
     def _interval(self) -> Callable[..., Any]:

@@ -7,7 +7,6 @@ named like `model_a, model_b, win_rate`, each pair once or in both directions.
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from theorylab.errors import InstanceError
 from theorylab.problems.preference_game import COMPLEMENT_TOLERANCE, PreferenceGame, from_reference
 from theorylab.problems.record import build_instance, float_array, read_fields
+from theorylab.problems.tables import Lines, column_names, is_table, read_table
 
 _FIRST = {"model_a", "model_1", "generator_1", "row", "a", "player", "winner_candidate", "model"}
 _SECOND = {"model_b", "model_2", "generator_2", "column", "b", "opponent", "baseline"}
@@ -28,7 +28,7 @@ def read_preference_game(path: Path) -> PreferenceGame:
     JSON and NPZ hold the fields of PreferenceGame; `reference` (probabilities) may stand in place of `log_reference`.
     A file without a reference policy gets the uniform one, without tau gets 0.1.
     """
-    if path.suffix.lower() in {".csv", ".tsv"}:
+    if is_table(path):
         return _read_csv(path)
     data = read_fields(path)
     if "preference" not in data:
@@ -73,18 +73,8 @@ def _table(value: Any, path: Path) -> Any:
 
 
 def _read_csv(path: Path) -> PreferenceGame:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InstanceError(f"{path}: no such file.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InstanceError(f"{path} cannot be read as UTF-8 text: {error}.") from None
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ";" if text.partition("\n")[0].count(";") > 1 else ","
-    lines = [(i, [cell.strip() for cell in row]) for i, row in enumerate(csv.reader(text.splitlines(), delimiter=delimiter), 1)]
-    lines = [(i, row) for i, row in lines if any(row) and not row[0].startswith("#")]
-    if not lines:
-        raise InstanceError(f"{path} is empty: expected a table of win rates.")
-    header = [cell.lower().replace(" ", "_") for cell in lines[0][1]]
+    lines = read_table(path, "a table of win rates")
+    header = column_names(lines[0][1])
     names = (set(header) & _FIRST, set(header) & _SECOND, set(header) & _RATE)
     if all(names):
         labels, table = _pairs(path, lines, *(header.index(sorted(found)[0]) for found in names))
@@ -110,7 +100,7 @@ def _number(text: str, where: str) -> float:
     return value
 
 
-def _square(path: Path, lines: list[tuple[int, list[str]]]) -> tuple[tuple[str, ...], np.ndarray]:
+def _square(path: Path, lines: Lines) -> tuple[tuple[str, ...], np.ndarray]:
     labels = tuple(lines[0][1][1:])
     body = lines[1:]
     if not labels or "" in labels:
@@ -142,9 +132,7 @@ def _square(path: Path, lines: list[tuple[int, list[str]]]) -> tuple[tuple[str, 
     return labels, table
 
 
-def _pairs(
-    path: Path, lines: list[tuple[int, list[str]]], first: int, second: int, rate: int
-) -> tuple[tuple[str, ...], np.ndarray]:
+def _pairs(path: Path, lines: Lines, first: int, second: int, rate: int) -> tuple[tuple[str, ...], np.ndarray]:
     labels: list[str] = []
     rates: dict[tuple[str, str], float] = {}
     for number, row in lines[1:]:

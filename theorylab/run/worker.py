@@ -10,12 +10,11 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from theorylab.claim import AtRate, Sweep
+from theorylab.claim import AtRate, Claim, Sweep
 from theorylab.errors import describe
 from theorylab.plugin import Plugin
 from theorylab.registry import Locator, load
@@ -43,12 +42,81 @@ def run_block(plugin: Plugin, work: Work, subject: Subject, job: Job) -> list[Tr
     algorithm = plugin.algorithm
     function = algorithm.function if work.mutant is None else plugin.mutants[work.mutant].function
     rngs = [trial_stream(work.root_seed, plugin.name, digest, seed) for seed in job.seeds]
-    if algorithm.batched:
-        return _batched(plugin, work, subject, job, function, rngs, applies)
+    measured = _measured(function, algorithm.batched, subject.instance, rngs, work.parameters)
+    return _results(plugin, work, subject, job, measured, applies, function)
+
+
+def _measured(
+    function: Callable[..., Any], batched: bool, instance: Any, rngs: Sequence[Any], parameters: Mapping[str, Any]
+) -> list[Any]:
+    """The measures of each trial, or the sentence that says how it failed."""
+    if batched:
+        try:
+            measures = function(instance, rngs, **parameters)
+            return [{name: np.asarray(value)[k] for name, value in measures.items()} for k in range(len(rngs))]
+        except Exception as error:  # the plugin's fault, whatever it is
+            return [describe(error)] * len(rngs)
+    out: list[Any] = []
+    for rng in rngs:
+        try:
+            out.append(function(instance, rng, **parameters))
+        except Exception as error:
+            out.append(describe(error))
     return [
-        _trial(plugin, work, subject, job.subject, seed, partial(function, subject.instance, rng, **work.parameters), applies)
-        for seed, rng in zip(job.seeds, rngs, strict=True)
+        row if isinstance(row, (Mapping, str)) else f"run returned a {type(row).__name__}, not a dictionary of measures"
+        for row in out
     ]
+
+
+def _results(
+    plugin: Plugin,
+    work: Work,
+    subject: Subject,
+    job: Job,
+    measured: Sequence[Any],
+    applies: Mapping[str, bool],
+    function: Callable[..., Any],
+) -> list[TrialResult]:
+    """What the trials of the block say of each claim; all trials of a claim are looked at together."""
+    good = [k for k, row in enumerate(measured) if not isinstance(row, str)]
+    rows = [Names(plugin.instance_name, subject.instance, work.parameters, measured[k]) for k in good]
+    seen: list[dict[str, Observation]] = [{} for _ in measured]
+    for name in work.claims:
+        claim = plugin.claims[name]
+        found = (
+            _observed(plugin, work, subject, claim, [job.seeds[k] for k in good], rows, function)
+            if applies[name]
+            else [Observation(applies=False) for _ in good]
+        )
+        for k, observation in zip(good, found, strict=True):
+            seen[k][name] = observation
+    return [
+        TrialResult(job.subject, seed, problem=row)
+        if isinstance(row, str)
+        else TrialResult(job.subject, seed, observations, digest=measures_digest(row))
+        for seed, row, observations in zip(job.seeds, measured, seen, strict=True)
+    ]
+
+
+def _observed(
+    plugin: Plugin,
+    work: Work,
+    subject: Subject,
+    claim: Claim,
+    seeds: Sequence[int],
+    rows: Sequence[Names],
+    function: Callable[..., Any],
+) -> list[Observation]:
+    if not (isinstance(claim.mode, AtRate) and isinstance(claim.mode.along, Sweep)):
+        return observe(claim, rows)
+    out = []
+    for seed in seeds:
+        try:
+            swept = sweep_measures(plugin, work, subject.instance, seed, claim.measure, claim.mode.along, function)
+            out += observe(claim, [Names(plugin.instance_name, subject.instance, work.parameters, swept)])
+        except Exception as error:
+            out.append(Observation(problem=f"its sweep raised {describe(error)}"))
+    return out
 
 
 def instance_digest(instance: Any) -> str:
@@ -64,22 +132,6 @@ def claim_applies(plugin: Plugin, name: str, subject: Subject, dropped: frozense
     if claim.only and subject.origin == "drawn":
         return False
     return all(plugin.assumptions[assumption](subject.instance) for assumption in claim.assumes if assumption not in dropped)
-
-
-def _trial(
-    plugin: Plugin,
-    work: Work,
-    subject: Subject,
-    index: int,
-    seed: int,
-    measure: Callable[[], Any],
-    applies: Mapping[str, bool],
-) -> TrialResult:
-    try:
-        measures = measure()
-    except Exception as error:  # the plugin's fault, whatever it is
-        return TrialResult(index, seed, problem=describe(error))
-    return _observed(plugin, work, subject, index, seed, measures, applies)
 
 
 def sweep_measures(
@@ -100,35 +152,6 @@ def sweep_measures(
     return {measure: np.array(values), sweep.name: np.array(sweep.values, dtype=np.float64)}
 
 
-def _observed(
-    plugin: Plugin,
-    work: Work,
-    subject: Subject,
-    index: int,
-    seed: int,
-    measures: Any,
-    applies: Mapping[str, bool],
-) -> TrialResult:
-    if not isinstance(measures, Mapping):
-        return TrialResult(index, seed, problem=f"run returned a {type(measures).__name__}, not a dictionary of measures")
-    names = Names(plugin.instance_name, subject.instance, work.parameters, measures)
-    function = plugin.algorithm.function if work.mutant is None else plugin.mutants[work.mutant].function
-    observations = {}
-    for name in work.claims:
-        claim = plugin.claims[name]
-        try:
-            if not applies[name]:
-                observations[name] = Observation(applies=False)
-            elif isinstance(claim.mode, AtRate) and isinstance(claim.mode.along, Sweep):
-                swept = sweep_measures(plugin, work, subject.instance, seed, claim.measure, claim.mode.along, function)
-                observations[name] = observe(claim, Names(plugin.instance_name, subject.instance, work.parameters, swept))
-            else:
-                observations[name] = observe(claim, names)
-        except Exception as error:
-            observations[name] = Observation(problem=f"its bound raised {describe(error)}")
-    return TrialResult(index, seed, observations, digest=measures_digest(measures))
-
-
 def measures_digest(measures: Mapping[str, Any]) -> str:
     """Sixteen hexadecimal digits that depend on every bit of every measure."""
     state = hashlib.sha256()
@@ -140,23 +163,6 @@ def measures_digest(measures: Mapping[str, Any]) -> str:
         else:  # what is no number will be refused where it is used
             state.update(f"|{name}|{value!r}".encode())
     return state.hexdigest()[:16]
-
-
-def _batched(
-    plugin: Plugin,
-    work: Work,
-    subject: Subject,
-    job: Job,
-    function: Callable[..., Any],
-    rngs: Sequence[Any],
-    applies: Any,
-) -> list[TrialResult]:
-    try:
-        measures = function(subject.instance, rngs, **work.parameters)
-        rows = [{name: np.asarray(value)[k] for name, value in measures.items()} for k in range(len(rngs))]
-    except Exception as error:
-        return [TrialResult(job.subject, seed, problem=describe(error)) for seed in job.seeds]
-    return [_observed(plugin, work, subject, job.subject, seed, row, applies) for seed, row in zip(job.seeds, rows, strict=True)]
 
 
 # -- the process side ----------------------------------------------------------------------------------------------------

@@ -680,7 +680,9 @@ ALLOWED = {
     "problems": {"errors", "problems"},
     "solvers": {"errors", "kernels", "problems", "solvers"},
     "statistics": {"statistics"},
-    "run.records": {"registry"},
+    "picture": {"statistics"},
+    "run.pictures": {"picture", "plugin", "run.records", "run.streams", "run.worker"},
+    "run.records": {"picture", "registry"},
     "run.streams": set(),
     "run.examples": set(),
     "run.plan": {

@@ -49,6 +49,16 @@ class Mutant:
     description: str
 
 
+@dataclass(frozen=True)
+class Figure:
+    """A function that makes pictures of runs. on: named instances that it is for; fits_any: and whatever instance a user brings."""
+
+    name: str
+    function: Callable[..., Sequence[Any]]
+    on: tuple[str, ...]
+    fits_any: bool
+
+
 class LazyMeasures(Mapping[str, Any]):
     """Measures computed when first asked for: what a high-precision twin returns, of which few are needed at a time."""
 
@@ -102,6 +112,7 @@ class _Draft:
     claims: dict[str, _ClaimSpec] = field(default_factory=dict)
     assumptions: dict[str, Callable[[Any], bool]] = field(default_factory=dict)
     mutants: dict[str, Mutant] = field(default_factory=dict)
+    figures: dict[str, Figure] = field(default_factory=dict)
 
 
 class Plugin:
@@ -255,6 +266,20 @@ class Plugin:
 
         return decorate
 
+    def figure(self, *, on: Sequence[str] = (), fits_any: bool = False) -> Callable[[F], F]:
+        """`figure(instance, rngs, label, **parameters) -> [Picture]`: what people would rather look at than read.
+
+        on        reference instances that it is drawn for
+        fits_any  whether it can be drawn for any instance that a user brings
+        """
+
+        def decorate(function: F) -> F:
+            name = kebab(function.__name__)
+            self._add("figure", self._draft.figures, name, Figure(name, function, tuple(on), fits_any))
+            return function
+
+        return decorate
+
     # -- what the rest of theorylab reads -------------------------------------------------------------------------
 
     @cached_property
@@ -285,6 +310,10 @@ class Plugin:
             for reference in spec.options["only"]:
                 if reference not in draft.references:
                     raise PluginError(f"{self.name}: claim {name!r} speaks of no reference instance: {reference!r}.")
+        for figure in draft.figures.values():
+            for reference in figure.on:
+                if reference not in draft.references:
+                    raise PluginError(f"{self.name}: figure {figure.name!r} is drawn for no reference instance: {reference!r}.")
         return draft
 
     @cached_property
@@ -331,6 +360,11 @@ class Plugin:
     def mutants(self) -> dict[str, Mutant]:
         """Mutants by name."""
         return self._content.mutants
+
+    @property
+    def figures(self) -> dict[str, Figure]:
+        """Figures by name."""
+        return self._content.figures
 
     @property
     def assumptions(self) -> dict[str, Callable[[Any], bool]]:

@@ -7,5 +7,5 @@ plugin = Plugin(
     api=1,
     title="Gradient bandits: softmax policy gradient with a constant step",
     source='Mei et al., "Stochastic Gradient Succeeds for Bandits", ICML 2023, arXiv 2402.17235',
-    rooms=("instances", "algorithm", "claims"),
+    rooms=("instances", "algorithm", "claims", "precise", "mutants", "figures"),
 )

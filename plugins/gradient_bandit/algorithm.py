@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from .one_step import (
     CURVATURE_ANY,
     FACTS,
     FIRST,
+    LARGEST,
     NOISE,
     ODDS,
     REACH,
@@ -49,8 +51,9 @@ EXACT_STEP = 0.4
 #: Steps of exact ascent on the bandit, and on MDPs.
 EXACT_STEPS, MDP_STEPS = 2000, 100
 
-#: eta R of the run that shows what an arbitrary constant step size does at a finite horizon.
+#: eta R, and pulls, of the run that shows what an arbitrary constant step size does at a finite horizon.
 FREEZING = 10.0
+FREEZING_PULLS = 1000
 
 #: Largest number of actions for which the MDP form is measured: policies are enumerated.
 MDP_ACTIONS = 4
@@ -133,10 +136,16 @@ def larger_step(bandit: Bandit) -> float:
     return bandit.smallest_gap**2 / (25.0 * bandit.arm_count**0.5 * float(bandit.reward_bound or 1.0) ** 3)
 
 
+@lru_cache(maxsize=256)
+def growth_root(ratio: float) -> float:
+    """The y > 0 with (e^y - 1 - y) / y = ratio."""
+    return _root(excess, ratio)
+
+
 def growth_rate(bandit: Bandit, eta: float, reach: float = 1.0) -> float:
     """lambda with E exp(-lambda (change of theta(a*))) <= 1 at every pull, rewards within reach R of the baseline."""
     R = reach * float(bandit.reward_bound or 1.0)
-    return _root(excess, bandit.best_gap / R) / (eta * R)
+    return growth_root(bandit.best_gap / R) / (eta * R)
 
 
 def checkpoints(horizon: int) -> np.ndarray:
@@ -265,7 +274,10 @@ def state_measures(bandit: Bandit, arms: Arms, states: States, variant: Variant)
     unit = (bandit.means.max() - bandit.means.min()) or 1.0
     measures = {
         "eta_any": states.eta, "growth_any": states.growth, "log_range": log_range, "gradient_norm": norm,
-        "bias": own[:, BIAS], "step_sum": own[:, SUM], "square": own[:, SQUARE], "square_formula": square, "impurity": impurity,
+        "bias": own[:, BIAS], "step_sum": own[:, SUM],
+        "largest_step": own[:, LARGEST],
+        "baseline_largest_step": based[:, LARGEST],
+ "square": own[:, SQUARE], "square_formula": square, "impurity": impurity,
         "reach": own[:, REACH], "baseline_bias": based[:, BIAS], "baseline_sum": based[:, SUM], "baseline_square": based[:, SQUARE],
         "baseline_square_formula": with_baseline[:, SQUARE_FORMULA], "best_baseline_square": at_best[:, SQUARE_FORMULA], "hessian_radius": radius,
         "hessian_norm": radius * norm / unit, "curvature_any": own[:, CURVATURE_ANY], "odds_rise": own[:, ODDS],
@@ -309,7 +321,7 @@ def path_measures(
         "late_t": points[late].astype(np.float64),
         "late_regret": tuned.regret[late],
         "late_failure": -np.expm1(own),
-        "log_start_odds": float(_log_odds(bandit.start, best)),
+        "log_start_odds": float(log_odds(bandit.start, best)),
         "sampling_excess": tuned.scalars[SAMPLING],
         "paid_excess": tuned.scalars[PAID],
         "squared_excess": tuned.scalars[PAID_SQUARED],
@@ -329,7 +341,7 @@ def path_measures(
     if slow is not None:
         step = theorem_step(bandit)
         measures |= {
-            "theorem_eta": step, "theorem_gap": slow.gap[-1], "theorem_first_gap": slow.gap[0], "theorem_fall": slow.gap[0] - slow.gap[-1],
+            "theorem_eta": step, "theorem_gap": slow.gap[-1], "theorem_first_gap": slow.gap[0],
             "theorem_growth": growth_rate(bandit, step), "theorem_curvature_two": curvature(step * R),
         }  # fmt: skip
     return measures
@@ -346,7 +358,7 @@ def log_policy(theta: Array) -> Array:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
-def _log_odds(theta: Array, arm: int) -> float:
+def log_odds(theta: Array, arm: int) -> float:
     """log (pi(a) / (1 - pi(a)))."""
     others = np.delete(theta, arm)
     top = others.max()
@@ -457,7 +469,7 @@ def seed_measures(arms: Arms, rng: np.random.Generator, horizon: int, step_size:
     based = arms.simulate(rng, eta, points, variant, with_baseline=True)
     slow = arms.simulate(rng, theorem_step(bandit), points, variant) if bandit.smallest_gap > TIE * R else None
     measures |= path_measures(bandit, tuned, based, slow, eta, points) | {"eta": eta, "horizon_t": float(horizon)}
-    measures["freezing_gap"] = arms.simulate(rng, FREEZING / R, points, variant).gap[-1]
+    measures["freezing_gap"] = arms.simulate(rng, FREEZING / R, np.array([FREEZING_PULLS]), variant).gap[-1]
     if bandit.arm_count <= MDP_ACTIONS and bandit.smallest_gap > TIE * R:
         measures |= mdp_measures(bandit, rng)
     return measures

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from theorylab.plugin import Answer
-from theorylab.problems.bandit import Bandit, bernoulli, clipped_gaussian, two_point
+from theorylab.problems.bandit import Bandit, bernoulli, clipped_gaussian, deterministic, two_point
 from theorylab.problems.bandit_families import bandits, random_bandit
 from theorylab.problems.bandit_files import read_bandit
 
@@ -58,7 +58,7 @@ def uniform_start(bandit: Bandit) -> bool:
 @plugin.assumption
 def easy(bandit: Bandit) -> bool:
     """One arm pays exactly 0, every other exactly the same negative number."""
-    values, masses = bandit.law
+    _, masses = bandit.law
     others = np.delete(np.arange(bandit.arm_count), bandit.best_arm)
     certain = bool(((masses == 0.0) | (masses == 1.0)).all())
     return certain and bandit.means[bandit.best_arm] == 0.0 and bool((bandit.means[others] == bandit.means[others[0]]).all())
@@ -70,20 +70,20 @@ def _spread() -> Bandit:
 
 
 plugin.reference("two-arms", lambda: two_point([0.25, -0.25]))
-plugin.reference("two-arms-deterministic", lambda: Bandit([0.0, -0.25], reward_bound=1.0))
+plugin.reference("two-arms-deterministic", lambda: deterministic([0.0, -0.25], 1.0))
 plugin.reference("three-arms", lambda: two_point([0.6, 0.2, -0.5], start=[0.5, 0, -1]))
 plugin.reference("four-arms", lambda: two_point([0.2, 0.05, -0.1, -0.4]))
 plugin.reference("five-arms", lambda: two_point([0.1, 0, 0, 0, 0]))
 plugin.reference("ten-arms", _spread)
 plugin.reference("hundred-arms", lambda: bernoulli(np.linspace(0.9, 0.1, 100)))
 plugin.reference("gaussian-arms", lambda: clipped_gaussian([0.6, 0.3, -0.2], [0.5, 0.3, 1.0]))
-plugin.reference("easy-ten", lambda: Bandit([0.0] + [-1.0] * 9, reward_bound=1.0))
-plugin.reference("extreme-rewards", lambda: Bandit([1.0, -1.0], reward_bound=1.0))
-plugin.reference("large-rewards", lambda: Bandit([10.0, -10.0], reward_bound=10.0))
+plugin.reference("easy-ten", lambda: deterministic([0.0] + [-1.0] * 9, 1.0))
+plugin.reference("extreme-rewards", lambda: deterministic([1.0, -1.0], 1.0))
+plugin.reference("large-rewards", lambda: deterministic([10.0, -10.0], 10.0))
 plugin.reference("tiny-gap", lambda: two_point([2.0**-20, 0.0], start=[-3.0, 4.0]))
 plugin.reference("near-vertex", lambda: two_point([0.5, 0.0, -0.5], start=[0.0, 600.0, 30.0]))
 plugin.reference("tied-bad-arms", lambda: two_point([0.5, 0.0, 0.0], start=[-20.0, 0.0, 0.0]))
-plugin.reference("tied-optimum", lambda: Bandit([1.0, 1.0, 0.0], reward_bound=1.0, start=[0.0, 1.0, 0.0]))
+plugin.reference("tied-optimum", lambda: deterministic([1.0, 1.0, 0.0], 1.0, start=[0.0, 1.0, 0.0]))
 plugin.reference("two-optimal-arms", lambda: two_point([0.2, 0.2, -0.1]))
 
 

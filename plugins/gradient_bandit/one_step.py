@@ -45,8 +45,9 @@ from .updates import increment, policy_of
     STAR_DRIFT,
     TWO_ODDS,
     TWO_INVERSE,
+    LARGEST,
     COLUMNS,
-) = range(15)
+) = range(16)
 
 
 @kernel
@@ -130,7 +131,7 @@ def facts(theta, means, squares, baseline, stars, form, out, gradients, policies
 
 
 @kernel
-def one_step(
+def one_step(  # type: ignore[no-untyped-def]
     theta,
     before,
     eta,
@@ -149,7 +150,7 @@ def one_step(
     faster,
     contains,
     out,
-):  # type: ignore[no-untyped-def]
+):
     """Fill out (M, COLUMNS) for the states theta (M, K), one pull after `before` (M, K).
 
     eta, baseline, growth (M,)  step size, baseline (over `count` rewards), lambda of the supermartingale of theta(a*)
@@ -161,6 +162,7 @@ def one_step(
     FIRST, SECOND E[gain] / (eta |g|^2), split into g . E[step] and the rest; NOISE their rounding, in units of u
     CURVATURE     largest |gain - g . step| / (|g| |step|^2 / 2); CURVATURE_ANY the same over exp(3 |step|)
     ODDS          largest E[u'] - u over the watched arms
+    LARGEST       largest |coordinate of a step| / eta
     STAR_STEP     E[step of theta(a*)] / eta              STAR_DRIFT    (E exp(-lambda step(a*)) - 1) / (pi(a*) (1 - pi(a*)))
     TWO_ODDS      (E[u'] - u) / (2 p^2), TWO_INVERSE (E[1/u'] - 1/u) / (2 (1 - p)^2) for two arms, p = pi(a*); both are
                   E[exp(+-change of the log-odds) - 1] / (2 p (1 - p))
@@ -188,6 +190,7 @@ def one_step(
                 total = slope = tilt = bend = 0.0
                 for a in range(K):
                     total += d[a]
+                    out[m, LARGEST] = max(out[m, LARGEST], abs(d[a]) / eta[m])
                     mean[a] += weight * d[a]
                     if norm > 0.0:
                         slope += gradient[a] / norm * d[a]

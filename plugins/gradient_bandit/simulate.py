@@ -38,7 +38,7 @@ def draw_reward(arm, values, cumulative, deviations, bound, rng):  # type: ignor
 
 
 @kernel
-def simulate(
+def simulate(  # type: ignore[no-untyped-def]
     start,
     eta,
     with_baseline,
@@ -55,7 +55,7 @@ def simulate(
     gap,
     regret,
     scalars,
-):  # type: ignore[no-untyped-def]
+):
     """One run of T = checkpoints[-1] pulls; theta (C, K), instantaneous and cumulative regret (C,) before each checkpoint's pull.
 
     The weights w = exp(theta - shift) are carried along by w_b *= exp(-eta x pi_b), with a polynomial for exp, and rebuilt from
@@ -169,14 +169,14 @@ def simulate(
 
 
 @kernel
-def simulate_plainly(
+def simulate_plainly(  # type: ignore[no-untyped-def]
     start, eta, with_baseline, values, cumulative, deviations, bound, means, squares, star, checkpoints, rng, thetas, gap, regret, scalars,
     form, mix, scale, decays, contains, dull,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     """`simulate`, softmax and increment computed anew at every pull; and what a mutant does otherwise.
 
     form      of the update                       mix     share of uniform exploration that the update ignores
-    scale     factor on the uniform before use    decays  eta / sqrt(t) in place of eta
+    scale     factor on the uniform u, 0: 1 - u   decays  eta / sqrt(t) in place of eta
     contains  the baseline contains the reward    dull    rewards are replaced by their means
     """
     K = start.size
@@ -190,11 +190,12 @@ def simulate_plainly(
     policy_of(theta, form, earlier, rest)
     for t in range(1, checkpoints[-1] + 1):
         policy_of(theta, form, policy, rest)
+        top = theta.max()
         delta = 0.0
         for b in range(K):
             delta += policy[b] * (best - means[b])
             expected[b] += policy[b]
-            weights[b] = math.exp(theta[b] - theta.max()) if mix == 0.0 else (1.0 - mix) * policy[b] + mix / K
+            weights[b] = math.exp(theta[b] - top) if mix == 0.0 else (1.0 - mix) * policy[b] + mix / K
         cumulative_regret += delta
         progress -= policy[star] * delta
         if t == checkpoints[at]:
@@ -202,7 +203,8 @@ def simulate_plainly(
             gap[at] = delta
             regret[at] = cumulative_regret
             at += 1
-        target = scale * rng.random() * weights.sum()
+        u = rng.random()
+        target = (scale * u if scale > 0.0 else 1.0 - u) * weights.sum()
         arm = 0
         below = weights[0]
         while arm < K - 1 and below <= target:

@@ -65,26 +65,29 @@ def increment(theta, policy, rest, earlier, arm, reward, eta, form, out):  # typ
     elif form == IMPORTANCE:
         reward = reward / policy[arm]
     step = eta * reward
-    if form == TEMPERED or form == IN_PLACE:
-        moved = theta.copy()
+    if form == TEMPERED:
         other, others = np.empty(K), np.empty(K)
-        if form == TEMPERED:
-            policy_of(0.5 * theta, CORRECT, other, others)
+        policy_of(0.5 * theta, CORRECT, other, others)
         for a in range(K):
-            if form == IN_PLACE:
-                policy_of(moved, CORRECT, other, others)
-                moved[a] -= step * other[a]
             out[a] = -step * other[a]
-        out[arm] = step * others[arm] if form == TEMPERED else out[arm] + step
+        out[arm] = step * others[arm]
+        return
+    if form == IN_PLACE:
+        # Each arm sees the policy of logits that its predecessors have already moved.
+        total = 1.0
+        for a in range(K):
+            out[a] = -step * policy[a] / total
+            total += policy[a] * math.expm1(out[a])
+        out[arm] += step
         return
     for a in range(K):
-        if form == PULLED_ONLY or form == NOTHING_SUBTRACTED:
+        if form in (PULLED_ONLY, NOTHING_SUBTRACTED):
             out[a] = 0.0
         elif form == STALE:
             out[a] = -step * earlier[a]
         else:
             out[a] = step * policy[a] if form == PLUS_SIGN else -step * policy[a]
-    if form == NO_ONE_MINUS or form == NOTHING_SUBTRACTED:
+    if form in (NO_ONE_MINUS, NOTHING_SUBTRACTED):
         out[arm] = step
     elif form == STALE:
         out[arm] += step

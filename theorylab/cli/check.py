@@ -30,6 +30,9 @@ COUNTEREXAMPLES = Path(".theorylab") / "counterexamples"
 @click.option("--confidence", type=float, default=0.99, show_default=True, callback=probability,
               help="What SUPPORTED asks for, per instance.")  # fmt: skip
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option(
+    "--plots", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Draw the plugin's figures into DIR."
+)
 @click.option("--strict", is_flag=True, help="Exit with 4 if a claim is inconclusive or vacuous.")
 @click.option("-v", "--verbose", is_flag=True, help="Say of every claim what it states and what was found.")
 @running_options
@@ -40,6 +43,7 @@ def check_command(
     style: str,
     strict: bool,
     verbose: bool,
+    plots: Path | None,
     **options: Any,
 ) -> int:
     """Check the claims of PLUGIN (a name, or a file my_plugin.py) on its named instances and on drawn ones.
@@ -63,12 +67,27 @@ def check_command(
         raise UsageError("--replay names the instance itself: leave --instance out.")
     if options["timeout_s"] is not None and not options["workers"]:
         raise UsageError("--timeout needs --workers: nothing can interrupt a kernel from inside its own process.")
-    request = Request(locator=find(plugin), seeds=None if seeds == "auto" else int(seeds), instance=instance, **options)
+    request = Request(
+        locator=find(plugin),
+        seeds=None if seeds == "auto" else int(seeds),
+        instance=instance,
+        with_pictures=plots is not None,
+        **options,
+    )
+    if plots is not None:
+        from theorylab.report.plots import require_matplotlib
+
+        require_matplotlib()  # said before the run, not after it
     watcher = ConsoleWatcher(console(sys.stderr), wants_progress()) if style == "table" or wants_progress() else None
     with watcher or nullcontext():
         report = check(request, command_line(), watcher or Watcher())
     report = save_counterexamples(report)
     status = exit_status(report, strict)
+    if plots is not None:
+        from theorylab.report.plots import save
+
+        files = save(report.pictures, plots, report.command)
+        print(f"{len(files)} files in {plots}" if files else f"{report.plan.plugin} has no figure for this.", file=sys.stderr)
     if style == "json":
         print(to_text(report_document(report, status)))
     else:

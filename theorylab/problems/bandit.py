@@ -186,6 +186,11 @@ def clipped_gaussian_law(mean: float, deviation: float, bound: float) -> tuple[A
     return values, masses / masses.sum()
 
 
+def deterministic(rewards: Any, reward_bound: float | None = None, **fields: Any) -> Bandit:
+    """Arms that always pay the same."""
+    return Bandit(float_array(rewards, "rewards"), reward_bound=reward_bound, **fields)
+
+
 def two_point(means: Any, reward_bound: float = 1.0, **fields: Any) -> Bandit:
     """Arms that pay +R or -R with the given means: the largest variance there is."""
     means = float_array(means, "means")

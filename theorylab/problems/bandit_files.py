@@ -13,13 +13,14 @@ Means without anything else are those of 0/1 rewards if they lie in [0, 1], of r
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from theorylab.errors import InstanceError
-from theorylab.problems.bandit import Bandit, bernoulli, clipped_gaussian, two_point
+from theorylab.problems.bandit import Bandit, bernoulli, clipped_gaussian, deterministic, two_point
 from theorylab.problems.record import build_instance, float_array, read_fields
 from theorylab.problems.tables import Lines, column_names, is_table, read_table
 
@@ -30,7 +31,7 @@ _REWARD = ("reward", "payoff", "value")
 _WEIGHT = ("probability", "weight", "count", "frequency", "p")
 
 #: Kinds of reward laws that a file may name beside its means.
-_LAWS = {"bernoulli": bernoulli, "two-point": two_point, "deterministic": lambda means, **fields: Bandit(means, **fields)}
+_LAWS: dict[str, Callable[..., Bandit]] = {"bernoulli": bernoulli, "two-point": two_point, "deterministic": deterministic}
 
 
 def read_bandit(path: Path) -> Bandit:

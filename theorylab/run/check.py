@@ -15,6 +15,7 @@ from theorylab.registry import load
 from theorylab.run.confirm import confirm
 from theorylab.run.execute import Interrupted, execute
 from theorylab.run.judge import is_decided, judge_in_order, looks
+from theorylab.run.pictures import pictures
 from theorylab.run.plan import jobs, make_plan
 from theorylab.run.records import Confirmation, Job, Plan, Report, Request, TrialResult
 from theorylab.run.worker import Work
@@ -57,6 +58,7 @@ def check(request: Request, command: str, watcher: Watcher | None = None) -> Rep
     answers: tuple[Any, ...] = ()
     if request.instance is not None and plugin.answers is not None and not interrupted:
         answers = tuple(plugin.answers(plan.subjects[0].instance, **plan.parameters))
+    drawn = pictures(plugin, plan) if request.with_pictures and not interrupted else ()
     return Report(
         plan=plan,
         plugin_title=plugin.title,
@@ -68,6 +70,7 @@ def check(request: Request, command: str, watcher: Watcher | None = None) -> Rep
         seconds=time.monotonic() - started,
         digests=tuple(result.digest for result in results),
         versions=versions(),
+        pictures=drawn,
         interrupted=interrupted,
     )
 

@@ -21,7 +21,7 @@ from theorylab.run.worker import Work, instance_digest
 PRECISIONS = (106, 212, 424, 848, 1696, 4096)
 
 #: Replays per claim that end undecided or turn out harmless before the rest is left as it is, and said to be.
-MOST_REPLAYS = 200
+MOST_REPLAYS = 40
 
 #: Replays cost steps x size: beyond this a trial is left undecided at the next precision.
 MOST_WORK = 300_000

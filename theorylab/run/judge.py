@@ -14,6 +14,9 @@ from theorylab.run.statistical import judge_statistical
 #: Seeds between the first looks at a test.
 BATCH = 32
 
+#: What a trial says of a claim that it was not asked about.
+SILENT = Observation(applies=False)
+
 
 def judge(claim: Claim, plan: Plan, results: Sequence[TrialResult], confirmations: Sequence[Confirmation] = ()) -> Verdict:
     """The verdict on one claim over all instances tested."""
@@ -31,7 +34,7 @@ def judge(claim: Claim, plan: Plan, results: Sequence[TrialResult], confirmation
 
 
 def _seen(result: TrialResult, claim: Claim) -> Observation:
-    return result.observations.get(claim.name, Observation(applies=False))
+    return result.observations.get(claim.name, SILENT)
 
 
 def _problem_text(plan: Plan, problems: Sequence[tuple[TrialResult, str | None]]) -> str:

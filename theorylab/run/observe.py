@@ -61,7 +61,8 @@ def observe(claim: Claim, rows: Sequence[Names]) -> list[Observation]:
     if not rows:
         return []
     try:
-        return _together(claim, rows)
+        with np.errstate(all="ignore"):  # what overflows or is no number is named below, as a problem of its trial
+            return _together(claim, rows)
     except Exception:
         if len(rows) > 1:
             return [observe(claim, [names])[0] for names in rows]
@@ -75,7 +76,8 @@ class _Unlike(Exception):
 def _alone(claim: Claim, names: Names) -> Observation:
     """The observation of a trial whose numbers do not fit together: what is wrong with them."""
     try:
-        return _together(claim, [names])[0]
+        with np.errstate(all="ignore"):
+            return _together(claim, [names])[0]
     except KeyError as missing:
         return Observation(problem=f"its bound needs {missing}, which is no measure, parameter or instance field")
     except _NoNumbers:
@@ -208,17 +210,16 @@ def _compare(
     low: Any,
     high: Any,
 ) -> list[Observation]:
-    with np.errstate(invalid="ignore"):  # trials with a problem are not compared
-        if claim.relation == "==":
-            excess = np.abs(measured - bound)
-            vacuous = np.zeros(measured.shape, dtype=bool)
-            ratio = None
-        elif claim.relation == ">=":
-            excess, vacuous = bound - measured, bound <= low
-            ratio = np.divide(bound, measured, out=np.full(measured.shape, -math.inf), where=measured > NOISE * slack)
-        else:
-            excess, vacuous = measured - bound, bound >= high
-            ratio = np.divide(measured, bound, out=np.full(measured.shape, -math.inf), where=bound > NOISE * slack)
+    if claim.relation == "==":
+        excess = np.abs(measured - bound)
+        vacuous = np.zeros(measured.shape, dtype=bool)
+        ratio = None
+    elif claim.relation == ">=":
+        excess, vacuous = bound - measured, bound <= low
+        ratio = np.divide(bound, measured, out=np.full(measured.shape, -math.inf), where=measured > NOISE * slack)
+    else:
+        excess, vacuous = measured - bound, bound >= high
+        ratio = np.divide(measured, bound, out=np.full(measured.shape, -math.inf), where=bound > NOISE * slack)
     telling = ~vacuous
     beyond = telling & (excess > slack)
     ties = telling & (np.abs(excess) <= slack) if claim.relation != "==" else np.zeros(measured.shape, dtype=bool)

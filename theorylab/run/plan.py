@@ -27,6 +27,9 @@ AUTO_LIMIT = 10_000
 #: Drawn instances besides the named ones for an algorithm with random runs, unless --instances says otherwise.
 DRAWN_BY_DEFAULT = 3
 
+#: Drawn instances in all where there are claims on single runs: those beyond the first few get one seed each, for these claims alone.
+PROBED_BY_DEFAULT = 100
+
 
 def make_plan(request: Request, plugin: Plugin) -> Plan:
     """The plan of a request. Raises UsageError or InstanceError before anything is run."""
@@ -36,7 +39,7 @@ def make_plan(request: Request, plugin: Plugin) -> Plan:
         claims = [claim for claim in claims if not claim.only or alone in claim.only]
     parameters, fields = split_settings(plugin, request.settings)
     seeds = request.seeds if request.seeds is not None else auto_seeds(claims, request.confidence)
-    subjects = _subjects(request, plugin, seeds, fields)
+    subjects = _subjects(request, plugin, claims, seeds, fields)
     registered = sum(claim.is_statistical for claim in plugin.claims.values())
     plan = Plan(
         plugin=plugin.name,
@@ -111,7 +114,9 @@ def auto_seeds(claims: Sequence[Claim], confidence: float) -> int:
     return need
 
 
-def _subjects(request: Request, plugin: Plugin, seeds: int, fields: dict[str, float]) -> tuple[Subject, ...]:
+def _subjects(
+    request: Request, plugin: Plugin, claims: Sequence[Claim], seeds: int, fields: dict[str, float]
+) -> tuple[Subject, ...]:
     own = plugin.algorithm.draws_instance
     if request.replay is not None:
         label, seed = request.replay
@@ -126,6 +131,9 @@ def _subjects(request: Request, plugin: Plugin, seeds: int, fields: dict[str, fl
     count = request.instances if request.instances is not None else seeds if own else DRAWN_BY_DEFAULT
     for i, instance in enumerate(draw_instances(plugin, request.root_seed, count)):
         subjects.append(Subject(f"drawn-{i}", "drawn", instance, (i,) if own else per_subject))
+    if not own and request.instances is None and plugin.draw is not None and any(c.mode.is_pathwise for c in claims):
+        for i, instance in enumerate(draw_instances(plugin, request.root_seed, min(seeds, PROBED_BY_DEFAULT))[count:], count):
+            subjects.append(Subject(f"drawn-{i}", "drawn", instance, (0,), pathwise_only=True))
     if not subjects:
         raise UsageError("--instances 0 leaves nothing to check: the plugin has no named instances.")
     return tuple(subjects)
@@ -205,9 +213,11 @@ def what_it_decides(plan: Plan, plugin: Plugin, seeds: int) -> list[str]:
     drawn = sum(subject.origin == "drawn" for subject in plan.subjects)
     chosen = [plugin.claims[name] for name in plan.claims]
     named = len(plan.subjects) - drawn
+    few = sum(subject.pathwise_only for subject in plan.subjects)
+    probes = f", {few} of these for claims on single runs alone" if few else ""
     remarks.append(
         f"{_count(len(chosen), 'claim')} on {_count(len(plan.subjects), 'instance')} "
-        f"({named} named, {drawn} drawn), {_count(plan.trials, 'run')}."
+        f"({named} named, {drawn} drawn{probes}), {_count(plan.trials, 'run')}."
     )
     if any(claim.mode.is_pathwise for claim in chosen) and drawn > 1 and plugin.draw is not None:
         share = violating_share(drawn, 1.0 - plan.confidence)

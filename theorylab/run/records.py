@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from theorylab.picture import Picture
 from theorylab.registry import Locator
 
 Status = Literal["SUPPORTED", "CONSISTENT", "REFUTED", "INCONCLUSIVE", "VACUOUS", "ERROR"]
@@ -34,6 +35,7 @@ class Request:
     timeout_s: float | None = None
     settings: tuple[tuple[str, str], ...] = ()
     drop: tuple[str, ...] = ()  # assumptions that the claims are not granted
+    with_pictures: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Subject:
     origin: Literal["reference", "drawn", "file"]
     instance: Any = field(repr=False)
     seeds: tuple[int, ...] = ()
+    pathwise_only: bool = False  # too few seeds for anything about expectations or probabilities
 
 
 @dataclass(frozen=True)
@@ -203,4 +206,5 @@ class Report:
     seconds: float
     versions: Mapping[str, str]
     digests: tuple[str, ...] = ()  # of the measures of each trial, in the order of the plan
+    pictures: tuple[Picture, ...] = field(default=(), repr=False)
     interrupted: int = 0  # exit status of an interruption: 130 or 143

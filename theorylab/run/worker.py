@@ -129,7 +129,7 @@ def claim_applies(plugin: Plugin, name: str, subject: Subject, dropped: frozense
     claim = plugin.claims[name]
     if claim.only and not (subject.origin != "reference" or subject.label in claim.only):
         return False
-    if claim.only and subject.origin == "drawn":
+    if subject.origin == "drawn" and (claim.only or (subject.pathwise_only and not claim.mode.is_pathwise)):
         return False
     return all(plugin.assumptions[assumption](subject.instance) for assumption in claim.assumes if assumption not in dropped)
 
@@ -159,7 +159,7 @@ def measures_digest(measures: Mapping[str, Any]) -> str:
         value = measures[name]
         if isinstance(value, (float, int, np.ndarray, np.generic)):
             array = np.asarray(value)
-            state.update(f"|{name}|{array.shape}|{array.dtype}|".encode() + array.tobytes())
+            state.update(f"|{name}|{array.shape}|{array.dtype.str}|".encode() + array.tobytes())
         else:  # what is no number will be refused where it is used
             state.update(f"|{name}|{value!r}".encode())
     return state.hexdigest()[:16]

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -40,9 +40,10 @@ from .one_step import (
     TWO_INVERSE,
     TWO_ODDS,
     facts,
+    hessians,
     one_step,
 )
-from .simulate import DRIFT, LOWEST, PAID, PAID_SQUARED, PROGRESS, SAMPLING, SCALARS, simulate, simulate_plainly
+from .simulate import DRIFT, ITSELF, LOWEST, PAID, PAID_SQUARED, PROGRESS, SAMPLING, SCALARS, simulate, simulate_plainly
 from .updates import CORRECT
 
 #: Step size of exact ascent, for rewards in [0, 1]. Source: arXiv 2005.06392, section 3.
@@ -50,6 +51,9 @@ EXACT_STEP = 0.4
 
 #: Steps of exact ascent on the bandit, and on MDPs.
 EXACT_STEPS, MDP_STEPS = 2000, 100
+
+#: Steps on an MDP where the rate's constant, which is large, needs them to say something; where it needs more, it says nothing.
+MOST_MDP_STEPS = 5_000
 
 #: eta R, and pulls, of the run that shows what an arbitrary constant step size does at a finite horizon.
 FREEZING = 10.0
@@ -62,13 +66,19 @@ MDP_ACTIONS = 4
 WORK = 60_000
 
 
+#: What can be wrong with the checks themselves: the gradient of a neighbouring arm's mean, pi of the likeliest arm for pi(a*), a
+#: Hessian without the value, rewards that are not brought to [0, 1].
+Oracle = Literal["right", "neighbour", "likeliest", "no-value", "unscaled"]
+
+
 @dataclass(frozen=True)
 class Variant:
     """What the algorithm really does. The defaults are the gradient bandit; mutants change one of them.
 
-    form, mix, scale, decays, contains, dull   as in `simulate_plainly`
+    form, mix, scale, decays, contains, pays   as in `simulate_plainly`
     faster                                     factor on the step size that is declared
-    exact, exact_step                          form and step size of exact ascent
+    exact, exact_step, mdp                     form and step size of exact ascent, and its form on MDPs
+    oracle                                     what is wrong with the quantities that the checks compare with
     """
 
     form: int = CORRECT
@@ -76,22 +86,18 @@ class Variant:
     scale: float = 1.0
     decays: bool = False
     contains: bool = False
-    dull: bool = False
+    pays: int = ITSELF
     faster: float = 1.0
     exact: int = PLAIN
     exact_step: float = EXACT_STEP
+    mdp: int = PLAIN
+    oracle: Oracle = "right"
 
     @property
     def is_broken(self) -> bool:
         """Whether stochastic runs differ from the algorithm."""
-        return (self.form, self.mix, self.scale, self.decays, self.contains, self.dull) != (
-            CORRECT,
-            0.0,
-            1.0,
-            False,
-            False,
-            False,
-        )
+        plain = (CORRECT, 0.0, 1.0, False, False, ITSELF)
+        return (self.form, self.mix, self.scale, self.decays, self.contains, self.pays) != plain
 
 
 def _root(function: Any, target: float) -> float:
@@ -196,7 +202,7 @@ class Arms:
             b.best_arm, points, rng, trace.theta, trace.gap, trace.regret, trace.scalars,
         )  # fmt: skip
         if variant.is_broken:
-            simulate_plainly(*arguments, variant.form, variant.mix, variant.scale, variant.decays, variant.contains, variant.dull)
+            simulate_plainly(*arguments, variant.form, variant.mix, variant.scale, variant.decays, variant.contains, variant.pays)
         else:
             simulate(*arguments)
         return trace
@@ -249,8 +255,12 @@ def state_measures(bandit: Bandit, arms: Arms, states: States, variant: Variant)
     stars = bandit.gaps <= TIE * R
     known, gradients, policies = np.empty((M, FACTS)), np.empty((M, K)), np.empty((M, K))
     zero, none = np.zeros(M), np.empty((M, 0), dtype=np.int64)
-    facts(states.theta, bandit.means, arms.squares, zero, stars, variant.form, known, gradients, policies)
+    means = np.roll(bandit.means, 1) if variant.oracle == "neighbour" else bandit.means
+    facts(states.theta, means, arms.squares, zero, stars, variant.form, known, gradients, policies)
     norm, square, impurity, star, delta, log_range, shifted = known[:, :7].T
+
+    if variant.oracle == "likeliest":
+        star = policies.max(axis=1)
 
     def step(eta: Array, baseline: Array, watched: np.ndarray, contains: bool) -> Array:
         out = np.empty((M, COLUMNS))
@@ -268,10 +278,10 @@ def state_measures(bandit: Bandit, arms: Arms, states: States, variant: Variant)
     best_baseline = np.clip(best_baseline, -R, R)
     for out, baseline in ((with_baseline, states.baseline), (at_best, best_baseline)):
         facts(states.theta, bandit.means, arms.squares, baseline, stars, CORRECT, out, np.empty((M, K)), np.empty((M, K)))
-    ratio = np.divide(gradients, norm[:, None], out=np.zeros((M, K)), where=norm[:, None] > 0.0)
-    hessian = ratio[:, :, None] * np.eye(K) - ratio[:, :, None] * policies[:, None, :] - policies[:, :, None] * ratio[:, None, :]
-    radius = np.abs(np.linalg.eigvalsh(hessian)).max(axis=1)
-    unit = (bandit.means.max() - bandit.means.min()) or 1.0
+    matrices = np.empty((M, K, K))
+    hessians(states.theta, bandit.means, norm, variant.oracle != "no-value", matrices)
+    radius = np.abs(np.linalg.eigvalsh(matrices)).max(axis=1)
+    unit = 1.0 if variant.oracle == "unscaled" else bandit.largest_gap or 1.0
     measures = {
         "eta_any": states.eta, "growth_any": states.growth, "log_range": log_range, "gradient_norm": norm,
         "bias": own[:, BIAS], "step_sum": own[:, SUM],
@@ -401,7 +411,7 @@ def exact_measures(bandit: Bandit, variant: Variant) -> dict[str, Any]:
     return measures
 
 
-def mdp_measures(bandit: Bandit, rng: np.random.Generator) -> dict[str, Any]:
+def mdp_measures(bandit: Bandit, rng: np.random.Generator, variant: Variant) -> dict[str, Any]:
     """Policy gradient on a small MDP whose states offer the bandit's arms in rolled order; transitions are drawn.
 
     S states, A = K actions, discounts in [0.1, 0.97]; optimal policies by enumeration of all deterministic ones.
@@ -415,18 +425,22 @@ def mdp_measures(bandit: Bandit, rng: np.random.Generator) -> dict[str, Any]:
     chain = transition[np.arange(S), action]
     reached = [(1.0 - discount) * np.linalg.solve((np.eye(S) - discount * chain).T, start) for start in (mu, rho)]
     theta = rng.normal(0.0, 1.5, (S, A))
-    other = theta + rng.normal(0.0, 1.0, (S, A)) * math.exp(rng.uniform(-4.0, 0.0))
+    other = theta + rng.normal(0.0, 1.0, (S, A)) * math.exp(rng.uniform(-8.0, 0.0))
     policy, gradient, values, moved = np.empty((S, A)), np.empty((S, A)), np.empty(S), np.empty(S)
-    mdp_quantities(theta, transition, reward, discount, rho, policy, gradient, values)
+    mdp_quantities(theta, transition, reward, discount, rho, policy, gradient, values, variant.mdp)
     slope = float((gradient * (other - theta)).sum())
-    mdp_quantities(other, transition, reward, discount, rho, policy, gradient, moved)
+    mdp_quantities(other, transition, reward, discount, rho, policy, gradient, moved, variant.mdp)
     remainder = abs(float(rho @ (moved - values)) - slope)
-    occupancy = mdp_quantities(theta, transition, reward, discount, mu, policy, gradient, values)
+    occupancy = mdp_quantities(theta, transition, reward, discount, mu, policy, gradient, values, variant.mdp)
     mismatch = float((reached[1] / occupancy).max())
     least = float(policy[np.arange(S), action].min())
-    path, lowest = np.empty((MDP_STEPS, S)), np.empty(MDP_STEPS)
-    ascend_mdp(theta, transition, reward, discount, mu, (1.0 - discount) ** 3 / 8.0, action, MDP_STEPS, path, lowest)
-    at = np.array([0, 4, 19, MDP_STEPS - 1])
+    constant = 16.0 * S / (1.0 - discount) ** 6 * float((reached[0] / mu).max()) ** 2 * float((1.0 / mu).max())
+    telling = 4.0 * (1.0 - discount) * constant / least**2  # by then the rate is a quarter of the range, if pi(a*) does not fall
+    steps = int(telling) if MDP_STEPS < telling <= MOST_MDP_STEPS else MDP_STEPS
+    path, lowest = np.empty((steps, S)), np.empty(steps)
+    eta = (1.0 - discount) ** 3 / 8.0
+    ascend_mdp(theta, transition, reward, discount, mu, eta, action, steps, variant.mdp, path, lowest)
+    at = np.array([0, steps // 20, steps // 5, steps - 1])
     return {
         "mdp_states": float(S), "mdp_discount": discount,
         "mdp_remainder": remainder, "mdp_move_squared": float(((other - theta) ** 2).sum()),
@@ -471,7 +485,7 @@ def seed_measures(arms: Arms, rng: np.random.Generator, horizon: int, step_size:
     measures |= path_measures(bandit, tuned, based, slow, eta, points) | {"eta": eta, "horizon_t": float(horizon)}
     measures["freezing_gap"] = arms.simulate(rng, FREEZING / R, np.array([FREEZING_PULLS]), variant).gap[-1]
     if bandit.arm_count <= MDP_ACTIONS and bandit.smallest_gap > TIE * R:
-        measures |= mdp_measures(bandit, rng)
+        measures |= mdp_measures(bandit, rng, variant)
     return measures
 
 

@@ -18,6 +18,9 @@ from .updates import CORRECT, policy_of
 #: What an exact step does. PLAIN is theta += eta pi o (r - f); each other form has one mistake.
 PLAIN, NO_VALUE, NATURAL, ROOT, TWICE_VALUE, NEGATED, DECAYING = range(7)
 
+#: The same on MDPs: occupancies that do not sum to one, and no step at all.
+SHRUNK, FROZEN = range(7, 9)
+
 
 @kernel
 def ascend(start, rewards, eta, form, checkpoints, stars, theta, gap, regret, lowest):  # type: ignore[no-untyped-def]
@@ -71,7 +74,7 @@ def ascend(start, rewards, eta, form, checkpoints, stars, theta, gap, regret, lo
 
 
 @kernel
-def mdp_quantities(theta, transition, reward, discount, start, policy, gradient, value):  # type: ignore[no-untyped-def]
+def mdp_quantities(theta, transition, reward, discount, start, policy, gradient, value, form):  # type: ignore[no-untyped-def]
     """The softmax policy of theta (S, A): fills policy and gradient (S, A) of V(start), and value (S,); returns the occupancy (S,).
 
     gradient(s, a) = d(s) pi(a|s) A(s, a) / (1 - discount), d the normalised discounted occupancy from `start`.
@@ -94,20 +97,25 @@ def mdp_quantities(theta, transition, reward, discount, start, policy, gradient,
             action_value = reward[s, a]
             for z in range(S):
                 action_value += discount * transition[s, a, z] * value[z]
-            gradient[s, a] = occupancy[s] * policy[s, a] * (action_value - value[s]) / (1.0 - discount)
+            gradient[s, a] = occupancy[s] * policy[s, a] * (action_value - value[s])
+            if form != SHRUNK:
+                gradient[s, a] /= 1.0 - discount
+            if form == NEGATED:
+                gradient[s, a] = -gradient[s, a]
     return occupancy
 
 
 @kernel
-def ascend_mdp(theta, transition, reward, discount, start, eta, best_action, steps, values, lowest):  # type: ignore[no-untyped-def]
+def ascend_mdp(theta, transition, reward, discount, start, eta, best_action, steps, form, values, lowest):  # type: ignore[no-untyped-def]
     """Ascent on V(start); values (T, S) of the policies, lowest (T,) = min over states and steps so far of pi(a*(s)|s)."""
     S, A = theta.shape
     current = theta.copy()
     policy, gradient = np.empty((S, A)), np.empty((S, A))
     least = 1.0
     for t in range(steps):
-        mdp_quantities(current, transition, reward, discount, start, policy, gradient, values[t])
+        mdp_quantities(current, transition, reward, discount, start, policy, gradient, values[t], form)
         for s in range(S):
             least = min(least, policy[s, best_action[s]])
         lowest[t] = least
-        current += eta * gradient
+        if form != FROZEN:
+            current += eta * gradient

@@ -80,6 +80,7 @@ plugin.reference("gaussian-arms", lambda: clipped_gaussian([0.6, 0.3, -0.2], [0.
 plugin.reference("easy-ten", lambda: deterministic([0.0] + [-1.0] * 9, 1.0))
 plugin.reference("extreme-rewards", lambda: deterministic([1.0, -1.0], 1.0))
 plugin.reference("large-rewards", lambda: deterministic([10.0, -10.0], 10.0))
+plugin.reference("good-start", lambda: two_point([0.6, -0.4], start=[2.5, -1.5]))
 plugin.reference("tiny-gap", lambda: two_point([2.0**-20, 0.0], start=[-3.0, 4.0]))
 plugin.reference("near-vertex", lambda: two_point([0.5, 0.0, -0.5], start=[0.0, 600.0, 30.0]))
 plugin.reference("tied-bad-arms", lambda: two_point([0.5, 0.0, 0.0], start=[-20.0, 0.0, 0.0]))

@@ -12,8 +12,9 @@ from theorylab.problems.bandit import Bandit
 
 from . import plugin
 from .algorithm import EXACT_STEP, Variant, measure
-from .exact_gradient import DECAYING, NATURAL, NEGATED, NO_VALUE, ROOT, TWICE_VALUE
+from .exact_gradient import DECAYING, FROZEN, NATURAL, NEGATED, NO_VALUE, ROOT, SHRUNK, TWICE_VALUE
 from .precise import replay
+from .simulate import MEAN, NEIGHBOUR
 from .updates import (
     CLIPPED,
     FLIPPED,
@@ -50,7 +51,7 @@ _mutant(
 )  # fmt: skip
 _mutant(
     "no-one-minus", "The pulled arm moves by eta x instead of eta x (1 - pi).", Variant(form=NO_ONE_MINUS),
-    [*IDENTITIES, *SUMS, "step-norm", "noise-sharp", "smooth-iterates-any-step", "weak-exploration", "two-arm-odds", "two-arm-inverse-odds"],
+    [*IDENTITIES, *SUMS, "step-norm", "noise-sharp", "weak-exploration", "two-arm-odds", "two-arm-inverse-odds"],
 )  # fmt: skip
 _mutant(
     "nothing-subtracted", "The pulled arm moves by eta x, the others not at all.", Variant(form=NOTHING_SUBTRACTED),
@@ -63,8 +64,8 @@ _mutant(
 )  # fmt: skip
 _mutant(
     "sign-flipped", "The reward's sign is flipped.", Variant(form=FLIPPED),
-    ["unbiased", "progress-identity", "progress", "progress-larger-step", "quadratic-recursion", "best-logit-supermartingale", "two-arm-odds",
-     "two-arm-inverse-odds", "gap-falls-on-average", "last-iterate-from-regret", "rate-from-the-first-gap"],
+    ["unbiased", "progress-identity", "progress", "progress-larger-step", "quadratic-recursion", "best-logit-supermartingale", "two-arm-inverse-odds", "gap-falls-on-average", "best-logit-floor",
+     "best-logit-floor-with-baseline", "last-iterate-from-regret", "rate-from-the-first-gap"],
 )  # fmt: skip
 _mutant(
     "rewards-clipped", "Rewards below 0 count as 0.", Variant(form=CLIPPED),
@@ -101,7 +102,8 @@ _mutant(
     ["unbiased", "second-moment", "progress-identity", "step-norm", "noise-sharp"],
 )  # fmt: skip
 _mutant("step-decays", "The step size falls like 1 / sqrt(t).", Variant(decays=True), ["two-arm-regret", "progress-martingale"])
-_mutant("mean-rewards", "Rewards are replaced by their means.", Variant(dull=True), ["rewards-follow-their-laws"])
+_mutant("mean-rewards", "Rewards are replaced by their means.", Variant(pays=MEAN), ["rewards-follow-their-laws"])
+_mutant("neighbours-rewards", "Rewards come from the next arm.", Variant(pays=NEIGHBOUR), ["rewards-follow-their-means"])
 _mutant(
     "other-stream", "Pulls are chosen with 1 - u in place of u.", Variant(scale=0.0),
     survives="1 - u is as uniform as u: the same algorithm on another stream.",
@@ -117,7 +119,7 @@ _mutant(
 )
 _mutant(
     "exact-negated", "Exact descent.", Variant(exact=NEGATED),
-    ["exact-monotone", "exact-best-arm-only-gains", "exact-uniform-rate", "exact-uniform-regret", "exact-regret"],
+    ["exact-monotone", "exact-best-arm-only-gains", "exact-uniform-rate", "exact-uniform-regret"],
 )  # fmt: skip
 _mutant(
     "exact-decaying", "The step of exact ascent falls like 1 / t.", Variant(exact=DECAYING), ["exact-rate", "exact-uniform-rate"]
@@ -126,3 +128,16 @@ _mutant(
     "exact-step-thirty-times", "Exact ascent takes steps of 12 instead of 2/5.", Variant(exact_step=30 * EXACT_STEP),
     ["exact-lower-bound-explicit"],
 )  # fmt: skip
+_mutant("mdp-occupancy-not-normalised", "The policy gradient lacks 1 / (1 - discount).", Variant(mdp=SHRUNK), ["mdp-lojasiewicz"])
+_mutant("mdp-negated", "The policy gradient's sign is flipped.", Variant(mdp=NEGATED), ["mdp-smoothness"])
+_mutant("mdp-frozen", "The policy never moves.", Variant(mdp=FROZEN), ["mdp-rate"])
+_mutant(
+    "gradient-of-neighbour", "The checks use the gradient of the neighbouring arm's means.", Variant(oracle="neighbour"),
+    ["unbiased", "smooth-iterates", "smooth-iterates-larger-step", "smooth-iterates-any-step"],
+)  # fmt: skip
+_mutant(
+    "likeliest-for-best", "The checks take the probability of the likeliest arm for that of the best.", Variant(oracle="likeliest"),
+    ["lojasiewicz", "lojasiewicz-sharp"],
+)  # fmt: skip
+_mutant("hessian-without-value", "The checks leave f out of the Hessian.", Variant(oracle="no-value"), ["hessian"])
+_mutant("rewards-unscaled", "The checks do not bring rewards to [0, 1].", Variant(oracle="unscaled"), ["exact-smoothness"])

@@ -15,7 +15,7 @@ import numpy as np
 
 from theorylab.kernels import kernel
 
-from .updates import increment, policy_of
+from .updates import CORRECT, increment, policy_of
 
 #: Columns of `facts`: what the policy alone determines.
 (
@@ -99,7 +99,7 @@ def facts(theta, means, squares, baseline, stars, form, out, gradients, policies
     best = means.max()
     for m in range(M):
         policy, gradient = policies[m], gradients[m]
-        policy_of(theta[m], 0, policy, rest)
+        policy_of(theta[m], CORRECT, policy, rest)
         gradient_of(policy, means, gradient)
         square = impurity = delta = star = 0.0
         own = 0.0
@@ -128,6 +128,30 @@ def facts(theta, means, squares, baseline, stars, form, out, gradients, policies
         out[m, DELTA] = delta
         out[m, LOG_RANGE] = theta[m].max() - theta[m].min()
         out[m, SHIFTED] = moved
+
+
+@kernel
+def hessians(theta, means, norms, centred, out):  # type: ignore[no-untyped-def]
+    """Fill out (M, K, K) with the Hessian of f over |g|, as the third joint cumulant sum_a pi(a) (r(a) - f) (e_a - pi)(e_a - pi)^T.
+
+    `centred` False leaves f out, as a broken variant does. No gradient enters, so that the two can be held against each other.
+    """
+    M, K = theta.shape
+    policy, rest, away = np.empty(K), np.empty(K), np.empty(K)
+    for m in range(M):
+        policy_of(theta[m], CORRECT, policy, rest)
+        out[m] = 0.0
+        for a in range(K):
+            advantage = 0.0 if centred else means[a]
+            for b in range(K):
+                if centred:
+                    advantage += policy[b] * (means[a] - means[b])
+                away[b] = -policy[b]
+            away[a] = rest[a]
+            weight = policy[a] * advantage / norms[m] if norms[m] > 0.0 else 0.0
+            for b in range(K):
+                for c in range(K):
+                    out[m, b, c] += weight * away[b] * away[c]
 
 
 @kernel
@@ -170,9 +194,12 @@ def one_step(  # type: ignore[no-untyped-def]
     M, K = theta.shape
     J = values.shape[1]
     policy, rest, earlier, unused, d, mean = np.empty(K), np.empty(K), np.empty(K), np.empty(K), np.empty(K), np.empty(K)
+    true_policy, slopes = np.empty(K), np.empty(K)
     for m in range(M):
         policy_of(theta[m], form, policy, rest)
         policy_of(before[m], form, earlier, unused)
+        policy_of(theta[m], CORRECT, true_policy, unused)
+        gradient_of(true_policy, means, slopes)
         gradient = gradients[m]
         norm = scaled_norm(gradient)
         mean[:] = 0.0
@@ -187,16 +214,17 @@ def one_step(  # type: ignore[no-untyped-def]
                 used = x - ((count * baseline[m] + x) / (count + 1.0) if contains else baseline[m])
                 increment(theta[m], policy, rest, earlier, arm, used, faster * eta[m], form, d)
                 weight = chance * masses[arm, j]
-                total = slope = tilt = bend = 0.0
+                total = slope = tilt = bend = odd = 0.0
                 for a in range(K):
                     total += d[a]
                     out[m, LARGEST] = max(out[m, LARGEST], abs(d[a]) / eta[m])
                     mean[a] += weight * d[a]
                     if norm > 0.0:
                         slope += gradient[a] / norm * d[a]
-                        bend += gradient[a] / norm * second_order(d[a])
+                        bend += slopes[a] / norm * second_order(d[a])
+                        odd += (slopes[a] - gradient[a]) / norm * d[a]  # 0 unless the gradient is wrong
                     tilt += policy[a] * math.expm1(d[a])
-                remainder = (bend - slope * tilt) / (1.0 + tilt)  # (gain - g . d) / |g|
+                remainder = (bend + odd - slope * tilt) / (1.0 + tilt)  # (gain - g . d) / |g|
                 length = scaled_norm(d)
                 out[m, SUM] = max(out[m, SUM], abs(total) / eta[m])
                 out[m, SQUARE] += weight * (length / eta[m]) ** 2

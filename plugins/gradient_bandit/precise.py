@@ -99,7 +99,8 @@ class Pull:
 
     @cached_property
     def gradient(self) -> Row:
-        return [p * dot(self.policy, [self.means[a] - m for m in self.means]) for a, p in enumerate(self.policy)]
+        means = [self.means[-1], *self.means[:-1]] if self.variant.oracle == "neighbour" else self.means
+        return [p * dot(self.policy, [means[a] - m for m in means]) for a, p in enumerate(self.policy)]
 
     @cached_property
     def gaps(self) -> Row:
@@ -131,11 +132,10 @@ class Pull:
 
     def _in_place(self, arm: int, size: Any) -> Row:
         whole, out = iv.mpf(1), []
-        for p in self.policy:
-            change = -size * p / whole
+        for a, p in enumerate(self.policy):
+            change = size * (whole - p) / whole if a == arm else -size * p / whole
             whole += p * (iv.exp(change) - 1)
             out.append(change)
-        out[arm] += size
         return out
 
     @cached_property
@@ -237,7 +237,8 @@ def replay(
     smallest = -largest([-gap for gap in pairs])
     others = [means[star] - means[a] for a in range(K) if a != star]
     best_gap = -largest([-gap for gap in others])
-    optima = [a for a in range(K) if bandit.gaps[a] <= TIE * float(bandit.reward_bound or 1.0)]
+    likeliest = variant.oracle == "likeliest"
+    optima = [a for a in range(K) if likeliest or bandit.gaps[a] <= TIE * float(bandit.reward_bound or 1.0)]
     delta = dot(own.policy, own.gaps)
     curvature_two = (iv.exp(2 * eta * R) - 1 - 2 * eta * R) / (2 * (eta * R) ** 2)
     theorem = smallest**2 / (40 * K * iv.sqrt(iv.mpf(K)) * R**3)

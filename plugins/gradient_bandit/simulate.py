@@ -19,6 +19,9 @@ LARGEST_MOVE = 0.3
 #: What a run reports besides its checkpoints.
 LOWEST, SAMPLING, PROGRESS, PAID, PAID_SQUARED, DRIFT, SCALARS = range(7)
 
+#: What the rewards of a mutant are.
+ITSELF, MEAN, NEIGHBOUR = range(3)
+
 # Taylor coefficients of exp, 1 / k!
 C2, C3, C4, C5, C6, C7 = (1.0 / math.factorial(k) for k in range(2, 8))
 C8, C9, C10, C11, C12 = (1.0 / math.factorial(k) for k in range(8, 13))
@@ -171,13 +174,13 @@ def simulate(  # type: ignore[no-untyped-def]
 @kernel
 def simulate_plainly(  # type: ignore[no-untyped-def]
     start, eta, with_baseline, values, cumulative, deviations, bound, means, squares, star, checkpoints, rng, thetas, gap, regret, scalars,
-    form, mix, scale, decays, contains, dull,
+    form, mix, scale, decays, contains, pays,
 ):  # fmt: skip
     """`simulate`, softmax and increment computed anew at every pull; and what a mutant does otherwise.
 
     form      of the update                       mix     share of uniform exploration that the update ignores
     scale     factor on the uniform u, 0: 1 - u   decays  eta / sqrt(t) in place of eta
-    contains  the baseline contains the reward    dull    rewards are replaced by their means
+    contains  the baseline contains the reward    pays    ITSELF, or rewards replaced by their MEAN, or the NEIGHBOUR's
     """
     K = start.size
     theta = start.copy()
@@ -210,8 +213,8 @@ def simulate_plainly(  # type: ignore[no-untyped-def]
         while arm < K - 1 and below <= target:
             arm += 1
             below += weights[arm]
-        x = draw_reward(arm, values, cumulative, deviations, bound, rng)
-        if dull:
+        x = draw_reward((arm + 1) % K if pays == NEIGHBOUR else arm, values, cumulative, deviations, bound, rng)
+        if pays == MEAN:
             x = means[arm]
         pulls[arm] += 1.0
         paid += x - means[arm]

@@ -73,12 +73,11 @@ def increment(theta, policy, rest, earlier, arm, reward, eta, form, out):  # typ
         out[arm] = step * others[arm]
         return
     if form == IN_PLACE:
-        # Each arm sees the policy of logits that its predecessors have already moved.
+        # Each arm sees the policy of logits that the arms before it have already moved.
         total = 1.0
         for a in range(K):
-            out[a] = -step * policy[a] / total
+            out[a] = step * (total - policy[a]) / total if a == arm else -step * policy[a] / total
             total += policy[a] * math.expm1(out[a])
-        out[arm] += step
         return
     for a in range(K):
         if form in (PULLED_ONLY, NOTHING_SUBTRACTED):

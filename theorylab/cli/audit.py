@@ -14,7 +14,7 @@ from theorylab.cli.options import running_options
 
 @click.command("audit", short_help="Print the kill matrix.")
 @click.argument("plugin")
-@click.option("--seeds", type=click.IntRange(min=1), default=12, show_default=True, help="Seeds per mutant.")
+@click.option("--seeds", type=click.IntRange(min=1), default=16, show_default=True, help="Seeds per mutant.")
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @running_options
 def audit_command(plugin: str, seeds: int, style: str, **options: Any) -> int:

@@ -289,7 +289,7 @@ def test_an_interrupted_check_without_a_run_says_so(monkeypatch):
     def stop(*arguments, **options):
         raise Interrupted([], 130)
 
-    monkeypatch.setattr("theorylab.run.check.execute", stop)
+    monkeypatch.setattr("theorylab.run.trials.execute", stop)
     plugin = make_plugin(lambda game, rng, *, n: {"x": 0.5}, Always(), lambda: 1)
     verdict = judged(plugin, monkeypatch, seeds=3)
     assert (verdict.status, verdict.reason) == ("INCONCLUSIVE", "No run was finished.")
@@ -698,6 +698,23 @@ ALLOWED = {
     "run.observe": {"claim", "errors", "formula", "run.records", "statistics"},
     "run.worker": {"claim", "errors", "plugin", "registry", "run.records", "run.observe", "run.streams"},
     "run.execute": {"errors", "plugin", "registry", "run.records", "run.worker"},
+    "run.codec": {"registry", "run.records"},
+    "run.context": {"", "registry", "run.records", "run.worker"},
+    "run.ledger": {"errors", "run.codec", "run.records"},
+    "run.trials": {
+        "",
+        "errors",
+        "plugin",
+        "problems",
+        "run.codec",
+        "run.context",
+        "run.execute",
+        "run.judge",
+        "run.ledger",
+        "run.plan",
+        "run.records",
+        "run.worker",
+    },
     "run.confirm": {"claim", "errors", "plugin", "run.records", "run.observe", "run.streams", "run.worker"},
     "run.rate": {"claim", "run.records", "statistics"},
     "run.outcome": {"claim", "run.records"},

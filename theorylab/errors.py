@@ -44,6 +44,14 @@ class SolverError(TheorylabError):
     exit_status = 3
 
 
+class LedgerError(TheorylabError):
+    """The ledger cannot be read or written. Status 2 where a command only wanted to look, 3 where a run was stopped by it."""
+
+    def __init__(self, message: str, exit_status: int = 3) -> None:
+        super().__init__(message)
+        self.exit_status = exit_status
+
+
 def describe(error: BaseException) -> str:
     """Kind, message and innermost place of an exception that somebody else's code raised."""
     trace = error.__traceback__

@@ -24,6 +24,10 @@ COMMANDS = {
     "list": ("theorylab.cli.inspect", "List the plugins that are installed."),
     "show": ("theorylab.cli.inspect", "Show a plugin's theorems, assumptions, sources and mutants."),
     "audit": ("theorylab.cli.audit", "Print the kill matrix: which claim refutes which broken variant."),
+    "runs": ("theorylab.cli.runs", "List the runs that the ledger holds."),
+    "report": ("theorylab.cli.runs", "Show the report of a run again."),
+    "diff": ("theorylab.cli.runs", "Compare two runs: verdicts, tightness, sources, time."),
+    "export": ("theorylab.cli.runs", "Write a run's trials as CSV, JSON or Parquet."),
     "doctor": ("theorylab.cli.inspect", "Say what is installed, what is missing, and what to do about it."),
 }
 
@@ -34,6 +38,8 @@ Examples:
   theorylab hunt nash-md --budget 60s
   theorylab show nash-md
   theorylab audit nash-md
+  theorylab check nash-md --resume
+  theorylab report last
 """
 
 

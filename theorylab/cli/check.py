@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import click
 
+from theorylab.cli.ledger_option import ledger_option, ledger_path
 from theorylab.cli.options import SeedCount, Trial, probability, running_options
 
 COUNTEREXAMPLES = Path(".theorylab") / "counterexamples"
@@ -34,6 +36,9 @@ COUNTEREXAMPLES = Path(".theorylab") / "counterexamples"
     "--plots", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Draw the plugin's figures into DIR."
 )
 @click.option("--strict", is_flag=True, help="Exit with 4 if a claim is inconclusive or vacuous.")
+@click.option("--resume", is_flag=True, help="Go on with the last run of PLUGIN that was interrupted, with its options.")
+@click.option("--no-cache", is_flag=True, help="Run again what the ledger knows.")
+@ledger_option
 @click.option("-v", "--verbose", is_flag=True, help="Say of every claim what it states and what was found.")
 @running_options
 def check_command(
@@ -44,6 +49,9 @@ def check_command(
     strict: bool,
     verbose: bool,
     plots: Path | None,
+    resume: bool,
+    no_cache: bool,
+    ledger: str | None,
     **options: Any,
 ) -> int:
     """Check the claims of PLUGIN (a name, or a file my_plugin.py) on its named instances and on drawn ones.
@@ -60,29 +68,35 @@ def check_command(
     from theorylab.registry import find
     from theorylab.report.console import command_line, console, print_report, wants_progress
     from theorylab.report.json_report import report_document, to_text
-    from theorylab.run.check import Watcher, check
+    from theorylab.run.check import check
+    from theorylab.run.ledger import Ledger
     from theorylab.run.records import Request
+    from theorylab.run.trials import Watcher
 
     if options["replay"] is not None and instance is not None:
         raise UsageError("--replay names the instance itself: leave --instance out.")
     if options["timeout_s"] is not None and not options["workers"]:
         raise UsageError("--timeout needs --workers: nothing can interrupt a kernel from inside its own process.")
+    if options["memory_mib"] is not None and not options["workers"]:
+        raise UsageError("--memory needs --workers: it would limit this process, compiler and all.")
     request = Request(
-        locator=find(plugin),
-        seeds=None if seeds == "auto" else int(seeds),
-        instance=instance,
-        with_pictures=plots is not None,
-        **options,
-    )
+        locator=find(plugin), seeds=None if seeds == "auto" else int(seeds), instance=instance, with_pictures=plots is not None,
+        use_cache=not no_cache, **options,
+    )  # fmt: skip
+    where = ledger_path(ledger)
+    store = Ledger.open(where) if where is not None else None
+    if resume:
+        request = resumed(request, store, where)
     if plots is not None:
         from theorylab.report.plots import require_matplotlib
 
         require_matplotlib()  # said before the run, not after it
     watcher = ConsoleWatcher(console(sys.stderr), wants_progress()) if style == "table" or wants_progress() else None
     with watcher or nullcontext():
-        report = check(request, command_line(), watcher or Watcher())
+        report = check(request, command_line(), watcher or Watcher(), store)
     report = save_counterexamples(report)
     status = exit_status(report, strict)
+    keep(report, status, store)
     if plots is not None:
         from theorylab.report.plots import save
 
@@ -92,7 +106,51 @@ def check_command(
         print(to_text(report_document(report, status)))
     else:
         print_report(report, console(), verbose=verbose)
+    if store is not None and store.trouble:
+        print(f"Warning: {store.trouble}", file=sys.stderr)
+    if report.interrupted and store is not None and not store.trouble:
+        print(f"Go on with: theorylab check {shlex.quote(report.plan.target)} --resume", file=sys.stderr)
     return status
+
+
+def resumed(asked: Any, store: Any, where: Path | None) -> Any:
+    """The request of the last unfinished run of this plugin; how it is run (workers, limits, plots) may be chosen anew."""
+    import dataclasses
+
+    from theorylab.errors import UsageError
+    from theorylab.run.codec import request_from_json
+    from theorylab.run.ledger import is_alive
+
+    if store is None:
+        raise UsageError("--resume needs a ledger: leave --ledger off out.")
+    for row in store.runs():
+        stored = row.about["request"]
+        if stored["locator"] == dataclasses.asdict(asked.locator) and row.is_unfinished and not is_alive(row):
+            try:
+                request = request_from_json(stored)
+            except (ValueError, TypeError) as error:
+                raise UsageError(
+                    f"Run {row.id} cannot be resumed: it was begun by another version of theorylab ({error})."
+                ) from None
+            print(f"Going on with run {row.id}: {row.command}", file=sys.stderr)
+            return dataclasses.replace(
+                request, workers=asked.workers, timeout_s=asked.timeout_s, memory_mib=asked.memory_mib, with_pictures=asked.with_pictures,
+                use_cache=True,
+            )  # fmt: skip
+    raise UsageError(f"No run of {asked.locator.name} was interrupted in {where}. `theorylab runs` lists what there is.")
+
+
+def keep(report: Any, status: int, store: Any) -> None:
+    """Note the verdicts in the ledger. The trials are kept already: a failure here costs a warning, not the report."""
+    from theorylab.errors import LedgerError
+    from theorylab.report.json_report import report_document
+
+    if store is None or report.run_id is None:
+        return
+    try:
+        store.finish(report.run_id, "interrupted" if report.interrupted else "finished", report_document(report, status))
+    except LedgerError as error:
+        print(f"Warning: {error} The verdicts below are not in the ledger.", file=sys.stderr)
 
 
 def save_counterexamples(report: Any) -> Any:

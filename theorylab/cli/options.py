@@ -77,6 +77,8 @@ def running_options(function: F) -> F:
                          help="Worker processes; 0 uses the threads of this one. Never changes a result."),
             click.option("--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
                          help="Per run; needs --workers."),
+            click.option("--memory", "memory_mib", type=click.IntRange(min=512), metavar="MIB",
+                         help="Address space of each worker; needs --workers. Compiling takes about 1024."),
             click.option("--set", "settings", multiple=True, type=Setting(),
                          help="A parameter of the run (steps=1000), or a number of the instance in --instance (tau=0.05)."),
             click.option("--drop", multiple=True, metavar="ASSUMPTION", help="Do not grant the claims this assumption."),

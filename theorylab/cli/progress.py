@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
-from theorylab.run.check import Watcher
 from theorylab.run.records import Plan
+from theorylab.run.trials import Watcher
 
 
 class ConsoleWatcher(Watcher):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Sequence
-from typing import IO
+from collections.abc import Mapping
+from typing import IO, Any
 
 from rich import box
 from rich.console import Console
@@ -15,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from theorylab.plugin import Answer
-from theorylab.report.json_report import summary
+from theorylab.report.json_report import report_document
 from theorylab.run.audit import Audit
-from theorylab.run.records import Report, Verdict
+from theorylab.run.records import Report
 
 STYLES = {
     "SUPPORTED": "green", "CONSISTENT": "cyan", "REFUTED": "bold red", "INCONCLUSIVE": "yellow", "VACUOUS": "dim",
@@ -38,7 +38,8 @@ def console(stream: IO[str] | None = None) -> Console:
     return Console(file=stream, highlight=False, soft_wrap=False, emoji=False)
 
 
-def _table(stream: IO[str]) -> Table:
+def plain_table(stream: IO[str]) -> Table:
+    """A table without a frame, in ASCII where the stream has no other letters."""
     return Table(box=box.SIMPLE_HEAD if is_utf8(stream) else box.ASCII, pad_edge=False, show_edge=False)
 
 
@@ -47,94 +48,77 @@ def _number(x: float | None) -> str:
 
 
 def print_report(report: Report, out: Console, *, verbose: bool = False) -> None:
-    """The whole report."""
+    """The whole report of a check that has just been made."""
     for answer in report.answers:
         print_answer(answer, out)
-    table = _table(out.file)
+    # The exit status is the command's business and is not printed.
+    print_document(report_document(report, 0), out, verbose=verbose)
+
+
+def print_document(document: Mapping[str, Any], out: Console, *, verbose: bool = False) -> None:
+    """The verdicts of a report, new or from a ledger."""
+    (plugin,) = document["plugins"]
+    table = plain_table(out.file)
     table.add_column("claim", no_wrap=True, overflow="ellipsis")
     table.add_column("verdict", no_wrap=True)
     table.add_column("measured/bound", justify="right")
     table.add_column("instances", justify="right")
-    for verdict in report.verdicts:
-        shown = Text(verdict.status, style=STYLES[verdict.status])
-        if verdict.status == "REFUTED" and verdict.as_expected:
+    for claim in plugin["claims"]:
+        shown = Text(claim["verdict"], style=STYLES[claim["verdict"]])
+        if _is_refuted_as_expected(claim):
             shown = Text("REFUTED*", style="green")
-        claim = report.claims[verdict.claim]
-        ratio = _number(verdict.evidence.tightness)
-        if claim.relation == "==" and verdict.evidence.instances:
-            ratio = "="
-        table.add_row(escape(verdict.claim), shown, ratio, f"{verdict.evidence.instances}")
+        ratio = "=" if claim["relation"] == "==" and claim["instances"] else _number(claim["tightness"])
+        table.add_row(escape(claim["name"]), shown, ratio, f"{claim['instances']}")
     out.print(table)
-    if any(v.status == "REFUTED" and v.as_expected for v in report.verdicts):
-        out.print(
-            "* a statement that is false as printed or as commonly read: its refutation is expected.\n",
-            style="dim",
-        )
-    for verdict in report.verdicts:
-        if verbose or verdict.status != "SUPPORTED":
-            _details(report, verdict, out, verbose)
-    if report.plan.is_replay and report.digests:
-        out.print(f"Digest of the trial's measures: {report.digests[0]}")
-    out.print(last_line(report), style="bold" if _all_as_expected(report.verdicts) else "bold red")
+    if any(map(_is_refuted_as_expected, plugin["claims"])):
+        out.print("* a statement that is false as printed or as commonly read: its refutation is expected.\n", style="dim")
+    for claim in plugin["claims"]:
+        if verbose or claim["verdict"] != "SUPPORTED":
+            _details(claim, out, verbose)
+    for digest in plugin["digests"]:
+        out.print(f"Digest of the trial's measures: {digest}")
+    out.print(last_line(document), style="bold" if all(c["as_expected"] for c in plugin["claims"]) else "bold red")
 
 
-def _details(report: Report, verdict: Verdict, out: Console, verbose: bool) -> None:
-    claim = report.claims[verdict.claim]
-    out.print(f"[{STYLES[verdict.status]}]{verdict.status}[/] [bold]{escape(verdict.claim)}[/]: {escape(claim.statement)}")
-    out.print(f"  {escape(verdict.reason)}")
+def _is_refuted_as_expected(claim: Mapping[str, Any]) -> bool:
+    return bool(claim["verdict"] == "REFUTED" and claim["as_expected"])
+
+
+def _details(claim: Mapping[str, Any], out: Console, verbose: bool) -> None:
+    out.print(f"[{STYLES[claim['verdict']]}]{claim['verdict']}[/] [bold]{escape(claim['name'])}[/]: {escape(claim['statement'])}")
+    out.print(f"  {escape(claim['reason'])}")
     if verbose:
-        out.print(f"  {claim.provenance}; source: {escape(claim.source)}; {claim.mode.label}", style="dim")
-    if verdict.counterexample is not None and not verdict.as_expected:
-        out.print(f"  {escape(repr(verdict.counterexample.instance))}")
-        out.print(f"  Again: {escape(again(report, verdict))}", soft_wrap=True)
+        out.print(f"  {claim['provenance']}; source: {escape(claim['source'])}; {claim['mode']}", style="dim")
+    if claim["counterexample"] is not None and not claim["as_expected"]:
+        out.print(f"  {escape(claim['counterexample']['shown'])}")
+        out.print(f"  Again: {escape(claim['counterexample']['again'])}", soft_wrap=True)
     out.print()
 
 
-def again(report: Report, verdict: Verdict) -> str:
-    """The command that shows this verdict again."""
-    example = verdict.counterexample
-    if example is None:
-        return report.command
-    words = ["theorylab", "check", shlex.quote(report.plan.target), "--claim", verdict.claim]
-    where = str(example.file) if example.file is not None else example.label
-    if report.claims[verdict.claim].mode.is_pathwise or verdict.status == "ERROR":
-        words += ["--replay", shlex.quote(f"{where}:{example.seed}")]
-    else:
-        words += ["--instance", shlex.quote(where), "--seeds", str(max(len(s.seeds) for s in report.plan.subjects))]
-    for name in sorted(report.plan.dropped):
-        words += ["--drop", name]
-    if report.plan.root_seed:
-        words += ["--seed", str(report.plan.root_seed)]
-    return " ".join(words)
-
-
-def _all_as_expected(verdicts: Sequence[Verdict]) -> bool:
-    return all(verdict.as_expected for verdict in verdicts)
-
-
-def last_line(report: Report) -> str:
+def last_line(document: Mapping[str, Any]) -> str:
     """What was found, in one line."""
-    counts = summary(report.verdicts)
-    refuted = sum(v.status == "REFUTED" and v.as_expected for v in report.verdicts)
+    (plugin,) = document["plugins"]
+    refuted = sum(map(_is_refuted_as_expected, plugin["claims"]))
     parts = []
-    for status, count in counts.items():
+    for status, count in document["summary"].items():
         if status == "REFUTED" and count == refuted:
             parts += [f"{count} REFUTED as expected"] if count else []
         elif count:
             parts.append(f"{count} {status}")
-    wrong = [v.claim for v in report.verdicts if not v.as_expected]
+    wrong = [claim["name"] for claim in plugin["claims"] if not claim["as_expected"]]
     verdict = "everything as expected" if not wrong else f"not as expected: {', '.join(wrong)}"
-    if report.interrupted:
+    if document["interrupted"]:
         verdict = "interrupted, judged by the runs that were finished; " + verdict
+    kept = f" Run {document['run']}." if document["run"] else ""
     return (
-        f"{report.plan.plugin}: {', '.join(parts)}; {verdict}. "
-        f"False alarms of the whole run: at most {report.plan.alpha:g}. {report.seconds:.1f} s"
+        f"{plugin['name']}: {', '.join(parts)}; {verdict}. "
+        f"False alarms of the whole run: at most {document['alpha']:g}. {document['seconds']:.1f} s.{kept}"
     )
 
 
 def print_answer(answer: Answer, out: Console) -> None:
     """A table for the owner of the instance."""
-    table = _table(out.file)
+    table = plain_table(out.file)
     table.title, table.title_justify, table.title_style = answer.title, "left", "bold"
     for i, column in enumerate(answer.columns):
         table.add_column(column, justify="left" if i == 0 else "right", no_wrap=i == 0, overflow="ellipsis")

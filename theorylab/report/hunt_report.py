@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from theorylab.problems import readable
-from theorylab.report.console import _number, _table
+from theorylab.report.console import _number, plain_table
 from theorylab.run.hunt import Find, Hunt
 
 
@@ -32,7 +32,7 @@ def outcome(found: Find) -> str:
 
 def print_hunt(result: Hunt, out: Console) -> None:
     """A row per claim, the counterexamples in full, and one line that is enough by itself."""
-    table = _table(out.file)
+    table = plain_table(out.file)
     table.add_column("claim", no_wrap=True, overflow="ellipsis")
     table.add_column("tightest found", justify="right")
     table.add_column("counterexample")

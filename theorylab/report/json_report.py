@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections import Counter
 from typing import Any
 
@@ -16,6 +17,24 @@ def _number(x: float | None) -> float | None:
     return None if x is None or not math.isfinite(x) else x
 
 
+def again(report: Report, verdict: Verdict) -> str:
+    """The command that shows this verdict again."""
+    example = verdict.counterexample
+    if example is None:
+        return report.command
+    words = ["theorylab", "check", shlex.quote(report.plan.target), "--claim", verdict.claim]
+    where = str(example.file) if example.file is not None else example.label
+    if report.claims[verdict.claim].mode.is_pathwise or verdict.status == "ERROR":
+        words += ["--replay", shlex.quote(f"{where}:{example.seed}")]
+    else:
+        words += ["--instance", shlex.quote(where), "--seeds", str(max(len(s.seeds) for s in report.plan.subjects))]
+    for name in sorted(report.plan.dropped):
+        words += ["--drop", name]
+    if report.plan.root_seed:
+        words += ["--seed", str(report.plan.root_seed)]
+    return " ".join(words)
+
+
 def claim_row(report: Report, verdict: Verdict) -> dict[str, Any]:
     """One claim of the report."""
     claim, evidence, example = report.claims[verdict.claim], verdict.evidence, verdict.counterexample
@@ -25,6 +44,7 @@ def claim_row(report: Report, verdict: Verdict) -> dict[str, Any]:
         "source": claim.source,
         "provenance": claim.provenance,
         "mode": claim.mode.label,
+        "relation": claim.relation,
         "bound": claim.bound.latex(),
         "expected": claim.expected,
         "verdict": verdict.status,
@@ -55,6 +75,8 @@ def claim_row(report: Report, verdict: Verdict) -> dict[str, Any]:
             "bound": _number(example.bound),
             "basis": example.basis,
             "file": str(example.file) if example.file else None,
+            "shown": repr(example.instance),
+            "again": again(report, verdict),
         },
     }
 
@@ -75,6 +97,8 @@ def report_document(report: Report, exit_status: int) -> dict[str, Any]:
         "seed": report.plan.root_seed,
         "versions": dict(report.versions),
         "interrupted": bool(report.interrupted),
+        "run": report.run_id,
+        "seconds": round(report.seconds, 3),
         "plugins": [
             {
                 "name": report.plan.plugin,
@@ -83,6 +107,7 @@ def report_document(report: Report, exit_status: int) -> dict[str, Any]:
                 "parameters": dict(report.plan.parameters),
                 "plan": list(report.plan.remarks),
                 "digests": list(report.digests) if report.plan.is_replay else [],
+                "trials": report.plan.trials,
                 "claims": [claim_row(report, verdict) for verdict in report.verdicts],
                 "answers": [
                     {

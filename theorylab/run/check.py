@@ -1,41 +1,28 @@
-"""The pipeline of `theorylab check`: plan, execute, confirm, judge."""
+"""The pipeline of `theorylab check`: plan, run what is not known, confirm, judge."""
 
 from __future__ import annotations
 
-import platform
-import sys
 import time
-from collections.abc import Sequence
 from typing import Any
 
-from theorylab import __version__
 from theorylab.errors import stop_status
-from theorylab.plugin import Plugin
 from theorylab.registry import load
 from theorylab.run.confirm import confirm
-from theorylab.run.execute import Interrupted, execute
-from theorylab.run.judge import is_decided, judge_in_order, looks
+from theorylab.run.execute import Interrupted
+from theorylab.run.judge import judge_in_order
+from theorylab.run.ledger import Ledger
 from theorylab.run.pictures import pictures
-from theorylab.run.plan import jobs, make_plan
-from theorylab.run.records import Confirmation, Job, Plan, Report, Request, TrialResult
+from theorylab.run.plan import make_plan
+from theorylab.run.records import Confirmation, Report, Request
+from theorylab.run.trials import Trials, Watcher, run_batches, versions
 from theorylab.run.worker import Work
 
 
-class Watcher:
-    """What a check tells of its progress; this one keeps quiet."""
+def check(request: Request, command: str, watcher: Watcher | None = None, ledger: Ledger | None = None) -> Report:
+    """Check a plugin's claims; trials are kept in the ledger, if there is one, and those it knows are not run again.
 
-    def planned(self, plan: Plan) -> None:
-        """The plan is made."""
-
-    def ran(self, done: int, total: int) -> None:
-        """So many runs of so many are finished."""
-
-    def replaying(self) -> None:
-        """A suspect entry was replayed."""
-
-
-def check(request: Request, command: str, watcher: Watcher | None = None) -> Report:
-    """Check a plugin's claims. Raises TheorylabError for what is wrong before anything runs."""
+    Raises TheorylabError for what is wrong before anything runs, and for a ledger that could not be written.
+    """
     watcher = watcher or Watcher()
     started = time.monotonic()
     plugin = load(request.locator)
@@ -44,9 +31,11 @@ def check(request: Request, command: str, watcher: Watcher | None = None) -> Rep
     for name in plan.claims:  # compile the formulas once, before threads share them
         plugin.claims[name].bound.prepare()
     work = Work(plan.claims, plan.parameters, plan.root_seed, dropped=plan.dropped)
+    trials = Trials(plugin, request, plan, work, watcher, ledger)
+    run_id = trials.begin(command)
     interrupted = 0
     try:
-        results = run_batches(plugin, request, plan, work, watcher)
+        results = run_batches(plugin, plan, trials)
     except Interrupted as stop:
         results, interrupted = stop.results, stop.status
     confirmations: dict[str, list[Confirmation]] = {}
@@ -71,52 +60,7 @@ def check(request: Request, command: str, watcher: Watcher | None = None) -> Rep
         digests=tuple(result.digest for result in results),
         versions=versions(),
         pictures=drawn,
+        run_id=run_id,
+        known_trials=trials.known_count,
         interrupted=interrupted,
     )
-
-
-def run_batches(plugin: Plugin, request: Request, plan: Plan, work: Work, watcher: Watcher) -> list[TrialResult]:
-    """All trials; or, where every claim is statistical, batches of seeds until each claim is decided."""
-    claims = [plugin.claims[name] for name in plan.claims]
-    total = plan.trials
-
-    def execute_some(blocks: Sequence[Job], before: int) -> list[TrialResult]:
-        return execute(
-            plugin,
-            request.locator,
-            plan,
-            blocks,
-            work,
-            workers=request.workers,
-            timeout_s=request.timeout_s,
-            progress=lambda done: watcher.ran(before + done, total),
-        )
-
-    if any(claim.mode.is_pathwise for claim in claims):
-        return execute_some(jobs(plan, request.chunk, max(request.workers, 2)), 0)
-    results: list[TrialResult] = []
-    most = max((max(subject.seeds, default=-1) for subject in plan.subjects), default=-1) + 1
-    done = 0
-    for n in looks(most):
-        try:
-            results += execute_some(jobs(plan, request.chunk, max(request.workers, 2), range(done, n)), len(results))
-        except Interrupted as stop:
-            raise Interrupted(sorted([*results, *stop.results], key=lambda r: (r.subject, r.seed)), stop.status) from None
-        results.sort(key=lambda r: (r.subject, r.seed))
-        done = n
-        if all(is_decided(claim, plan, results) for claim in claims):
-            break
-    return results
-
-
-def versions() -> dict[str, str]:
-    """What the numbers depend on."""
-    from importlib.metadata import version
-
-    names = ("numpy", "scipy", "numba", "sympy")
-    return {
-        "theorylab": __version__,
-        "python": platform.python_version(),
-        **{n: version(n) for n in names},
-        "platform": sys.platform,
-    }

@@ -16,7 +16,7 @@ from theorylab.registry import Locator
 from theorylab.run.records import Job, Plan, TrialResult
 from theorylab.run.worker import Work, pack, run_block, run_block_in_worker, start_worker
 
-Progress = Callable[[int], None]
+Finished = Callable[[Sequence[TrialResult]], None]
 
 #: Added to every deadline: the first block of a worker also pays for imports and compilation.
 GRACE_S = 60.0
@@ -39,20 +39,26 @@ def execute(
     *,
     workers: int = 0,
     timeout_s: float | None = None,
-    progress: Progress = lambda done: None,
+    memory_mib: int | None = None,
+    finished: Finished = lambda results: None,
 ) -> list[TrialResult]:
-    """Results in the order of the plan, whatever the order of completion. `progress` is told how many trials are done.
+    """Results in the order of the plan, whatever the order of completion. `finished` is told of each block as it is done.
 
     workers    0: threads of this process; n: so many processes
     timeout_s  per trial; needs processes, since nothing interrupts a kernel from inside
+    memory_mib address space of a worker process
     """
     done: list[TrialResult] = []
-    source = _processes(locator, plan, blocks, work, workers, timeout_s) if workers else _threads(plugin, plan, blocks, work)
+    source = (
+        _processes(locator, plan, blocks, work, workers, timeout_s, memory_mib)
+        if workers
+        else _threads(plugin, plan, blocks, work)
+    )
     try:
         with contextlib.redirect_stdout(sys.stderr):  # a plugin that prints must not spoil the result
             for results in source:
                 done += results
-                progress(len(done))
+                finished(results)
     except KeyboardInterrupt as stop:
         raise Interrupted(_sorted(done), stop_status(stop)) from None
     return _sorted(done)
@@ -73,13 +79,20 @@ def _threads(plugin: Plugin, plan: Plan, blocks: Sequence[Job], work: Work) -> I
 
 
 def _processes(
-    locator: Locator, plan: Plan, blocks: Sequence[Job], work: Work, workers: int, timeout_s: float | None
+    locator: Locator,
+    plan: Plan,
+    blocks: Sequence[Job],
+    work: Work,
+    workers: int,
+    timeout_s: float | None,
+    memory_mib: int | None,
 ) -> Iterator[list[TrialResult]]:
     from multiprocessing import get_context
 
     from pebble import ProcessPool
 
-    pool = ProcessPool(max_workers=workers, context=get_context("spawn"), initializer=start_worker)
+    pool = ProcessPool(max_workers=workers, context=get_context("spawn"), initializer=start_worker, initargs=[memory_mib])
+    again: set[tuple[int, int]] = set()
 
     def schedule(job: Job) -> Any:
         limit = None if timeout_s is None else GRACE_S + timeout_s * len(job.seeds)
@@ -93,6 +106,9 @@ def _processes(
             problem = _failure(future, timeout_s)
             if problem is None:
                 yield future.result()
+            elif len(job.seeds) == 1 and (job.subject, job.seeds[0]) not in again:
+                again.add((job.subject, job.seeds[0]))  # it may have been the machine's fault: once more
+                pending[schedule(job)] = job
             elif len(job.seeds) == 1:
                 yield [TrialResult(job.subject, job.seeds[0], problem=problem)]
             else:  # halve the block until the guilty seed is alone

@@ -36,6 +36,8 @@ class Request:
     settings: tuple[tuple[str, str], ...] = ()
     drop: tuple[str, ...] = ()  # assumptions that the claims are not granted
     with_pictures: bool = False
+    memory_mib: int | None = None  # address space of a worker process
+    use_cache: bool = True  # whether trials that the ledger knows are run again
 
 
 @dataclass(frozen=True)
@@ -207,4 +209,6 @@ class Report:
     versions: Mapping[str, str]
     digests: tuple[str, ...] = ()  # of the measures of each trial, in the order of the plan
     pictures: tuple[Picture, ...] = field(default=(), repr=False)
+    run_id: str | None = None  # in the ledger
+    known_trials: int = 0  # trials that were not run again
     interrupted: int = 0  # exit status of an interruption: 130 or 143

@@ -41,31 +41,56 @@ def run_block(plugin: Plugin, work: Work, subject: Subject, job: Job) -> list[Tr
     applies = {name: claim_applies(plugin, name, subject, work.dropped) for name in work.claims}
     algorithm = plugin.algorithm
     function = algorithm.function if work.mutant is None else plugin.mutants[work.mutant].function
-    rngs = [trial_stream(work.root_seed, plugin.name, digest, seed) for seed in job.seeds]
-    measured = _measured(function, algorithm.batched, subject.instance, rngs, work.parameters)
+    before = instance_digest(subject.instance)
+
+    def streams(seeds: Sequence[int]) -> list[Any]:
+        return [trial_stream(work.root_seed, plugin.name, digest, seed) for seed in seeds]
+
+    measured = _measured(function, algorithm.batched, subject.instance, job.seeds, streams, work.parameters)
+    if instance_digest(subject.instance) != before:
+        measured = ["the run changed its instance: later runs saw another problem. Copy what you change"] * len(job.seeds)
     return _results(plugin, work, subject, job, measured, applies, function)
 
 
 def _measured(
-    function: Callable[..., Any], batched: bool, instance: Any, rngs: Sequence[Any], parameters: Mapping[str, Any]
+    function: Callable[..., Any],
+    batched: bool,
+    instance: Any,
+    seeds: Sequence[int],
+    streams: Callable[[Sequence[int]], list[Any]],
+    parameters: Mapping[str, Any],
 ) -> list[Any]:
     """The measures of each trial, or the sentence that says how it failed."""
     if batched:
         try:
-            measures = function(instance, rngs, **parameters)
-            return [{name: np.asarray(value)[k] for name, value in measures.items()} for k in range(len(rngs))]
+            return _rows(function(instance, streams(seeds), **parameters), len(seeds))
         except Exception as error:  # the plugin's fault, whatever it is
-            return [describe(error)] * len(rngs)
+            if len(seeds) == 1:
+                return [describe(error)]
+        middle = len(seeds) // 2  # halves, until the guilty seed is alone
+        halves = (seeds[:middle], seeds[middle:])
+        return [row for half in halves for row in _measured(function, batched, instance, half, streams, parameters)]
     out: list[Any] = []
-    for rng in rngs:
+    for rng in streams(seeds):
         try:
-            out.append(function(instance, rng, **parameters))
+            row = function(instance, rng, **parameters)
+            out.append(row if isinstance(row, Mapping) else f"run returned a {type(row).__name__}, not a dictionary of measures")
         except Exception as error:
             out.append(describe(error))
-    return [
-        row if isinstance(row, (Mapping, str)) else f"run returned a {type(row).__name__}, not a dictionary of measures"
-        for row in out
-    ]
+    return out
+
+
+def _rows(measures: Any, count: int) -> list[Any]:
+    """The measures of a batch, a dictionary per seed."""
+    if not isinstance(measures, Mapping):
+        return [f"run returned a {type(measures).__name__}, not a dictionary of measures"] * count
+    arrays = {name: np.asarray(value) for name, value in measures.items()}
+    for name, array in arrays.items():
+        if array.ndim == 0 or array.shape[0] != count:
+            return [
+                f"measure {name!r} has shape {array.shape}: a batched run returns one row for each of its {count} seeds"
+            ] * count
+    return [{name: array[k] for name, array in arrays.items()} for k in range(count)]
 
 
 def _results(
@@ -170,12 +195,19 @@ def measures_digest(measures: Mapping[str, Any]) -> str:
 _PLUGINS: dict[Locator, Plugin] = {}
 
 
-def start_worker() -> None:
-    """Set up a worker process: it dies with its parent, leaves Ctrl-C to it, and keeps its prints off the result stream."""
+def start_worker(memory_mib: int | None = None) -> None:
+    """Set up a worker process: it dies with its parent, leaves Ctrl-C to it, and keeps its prints off the result stream.
+
+    memory_mib: its address space, so that a plugin that eats memory gets a MemoryError before the machine suffers.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(sys.stderr.fileno(), 1)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if memory_mib is not None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (memory_mib * 2**20, resource.RLIM_INFINITY))
 
 
 def pack(work: Work, subject: Subject, job: Job) -> bytes:

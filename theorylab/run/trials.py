@@ -1,0 +1,163 @@
+"""The trials of a plan: looked up in the ledger, or run, and kept the moment a block is done."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+
+from theorylab import __version__
+from theorylab.errors import LedgerError, PluginError
+from theorylab.plugin import Plugin
+from theorylab.problems.record import Instance, to_json
+from theorylab.run.codec import request_to_json
+from theorylab.run.context import context_digest, source_digest, subject_key
+from theorylab.run.execute import Interrupted, execute
+from theorylab.run.judge import is_decided, looks
+from theorylab.run.ledger import Ledger
+from theorylab.run.plan import jobs
+from theorylab.run.records import Job, Plan, Request, TrialResult
+from theorylab.run.worker import Work, instance_digest
+
+
+class Watcher:
+    """What a check tells of its progress; this one keeps quiet."""
+
+    def planned(self, plan: Plan) -> None:
+        """The plan is made."""
+
+    def ran(self, done: int, total: int) -> None:
+        """So many runs of so many are finished."""
+
+    def replaying(self) -> None:
+        """A suspect entry was replayed."""
+
+
+class Trials:
+    """The trials of a plan: looked up in the ledger, or run and kept."""
+
+    def __init__(self, plugin: Plugin, request: Request, plan: Plan, work: Work, watcher: Watcher, ledger: Ledger | None) -> None:
+        self.plugin, self.request, self.plan, self.work, self.watcher, self.ledger = plugin, request, plan, work, watcher, ledger
+        self.known: dict[tuple[int, int], TrialResult] = {}
+        self.keys: list[str] = []
+        self.context = ""
+        self.done = self.stored = self.known_count = 0
+        self.is_repeated = False  # whether one trial was run twice to see that it agrees with itself
+        if ledger is not None:
+            self.context = context_digest(request.locator, work)
+            self.keys = [subject_key(subject) for subject in plan.subjects]
+            if request.use_cache:
+                for index, (key, subject) in enumerate(zip(self.keys, plan.subjects, strict=True)):
+                    for result in ledger.lookup(self.context, key, index, subject.seeds, plan.claims):
+                        self.known[index, result.seed] = result
+
+    def begin(self, command: str) -> str | None:
+        """Note the run in the ledger; its id there."""
+        if self.ledger is None:
+            return None
+        subjects = [
+            {"label": s.label, "origin": s.origin, "digest": instance_digest(s.instance), "key": key, "seeds": list(s.seeds)}
+            for s, key in zip(self.plan.subjects, self.keys, strict=True)
+        ]
+        about = {
+            "request": request_to_json(self.request), "versions": versions(), "plugin_source": source_digest(self.request.locator),
+            "context": self.context, "claims": list(self.plan.claims), "subjects": subjects, "pid": os.getpid(), "host": platform.node(),
+        }  # fmt: skip
+        texts = {
+            instance_digest(s.instance): json.dumps(to_json(s.instance))
+            for s in self.plan.subjects
+            if isinstance(s.instance, Instance)
+        }
+        return self.ledger.begin(self.plan.plugin, command, self.context, about, texts)
+
+    def run(self, seeds: range | None = None) -> list[TrialResult]:
+        """Results of all trials, or of those with these seeds, in the order of the plan."""
+        asked = jobs(self.plan, self.request.chunk, max(self.request.workers, 2), seeds)
+        wanted = [(job.subject, seed) for job in asked for seed in job.seeds]
+        found = [self.known[trial] for trial in wanted if trial in self.known]
+        missing = [Job(j.subject, tuple(s for s in j.seeds if (j.subject, s) not in self.known)) for j in asked]
+        missing = [job for job in missing if job.seeds]
+        self.known_count += len(found)
+        self.done += len(found)
+        if found:
+            self.watcher.ran(self.done, self.plan.trials)
+        twice = missing[0] if missing and not self.is_repeated else None
+        blocks = [*missing, Job(twice.subject, twice.seeds[:1])] if twice else missing
+        try:
+            results = execute(
+                self.plugin, self.request.locator, self.plan, blocks, self.work, workers=self.request.workers,
+                timeout_s=self.request.timeout_s, memory_mib=self.request.memory_mib, finished=self._finished,
+            )  # fmt: skip
+        except Interrupted as stop:
+            raise Interrupted(in_order([*found, *_without_repeats(stop.results)]), stop.status) from None
+        except LedgerError as error:
+            raise LedgerError(
+                f"{error} {self.stored} of {self.plan.trials} runs are kept. Make room, then: "
+                f"theorylab check {self.plan.target} --resume"
+            ) from None
+        if twice is not None:
+            self.is_repeated = True
+            self._compare(twice, results)
+        return in_order([*found, *_without_repeats(results)])
+
+    def _finished(self, results: Sequence[TrialResult]) -> None:
+        self.done += len(results)
+        if self.ledger is not None:
+            self.stored += self.ledger.store(self.context, [(self.keys[r.subject], r) for r in results])
+        self.watcher.ran(min(self.done, self.plan.trials), self.plan.trials)
+
+    def _compare(self, twice: Job, results: Sequence[TrialResult]) -> None:
+        """The same trial, run in a block and alone, must agree to the last bit."""
+        pair = [r for r in results if (r.subject, r.seed) == (twice.subject, twice.seeds[0])]
+        if len({r.digest for r in pair if r.problem is None}) > 1:
+            if self.ledger is not None:
+                self.ledger.forget(self.context)
+            where = f"instance {self.plan.subjects[twice.subject].label}, seed {twice.seeds[0]}"
+            raise PluginError(
+                f"{self.plan.plugin}: the same trial ({where}) was run twice and gave different measures. "
+                "Take all randomness from `rng`, keep no state between runs, and let no seed of a batch depend on the others."
+            )
+
+
+def in_order(results: Sequence[TrialResult]) -> list[TrialResult]:
+    """Trials in the order of the plan."""
+    return sorted(results, key=lambda r: (r.subject, r.seed))
+
+
+def _without_repeats(results: Sequence[TrialResult]) -> list[TrialResult]:
+    """One result per trial."""
+    return list({(r.subject, r.seed): r for r in results}.values())
+
+
+def run_batches(plugin: Plugin, plan: Plan, trials: Trials) -> list[TrialResult]:
+    """All trials; or, where every claim is statistical, batches of seeds until each claim is decided."""
+    claims = [plugin.claims[name] for name in plan.claims]
+    if any(claim.mode.is_pathwise for claim in claims):
+        return trials.run()
+    results: list[TrialResult] = []
+    most = max((max(subject.seeds, default=-1) for subject in plan.subjects), default=-1) + 1
+    done = 0
+    for n in looks(most):
+        try:
+            results = in_order([*results, *trials.run(range(done, n))])
+        except Interrupted as stop:
+            raise Interrupted(in_order([*results, *stop.results]), stop.status) from None
+        done = n
+        if all(is_decided(claim, plan, results) for claim in claims):
+            break
+    return results
+
+
+def versions() -> dict[str, str]:
+    """What the numbers depend on."""
+    from importlib.metadata import version
+
+    names = ("numpy", "scipy", "numba", "sympy")
+    return {
+        "theorylab": __version__,
+        "python": platform.python_version(),
+        **{n: version(n) for n in names},
+        "platform": sys.platform,
+    }

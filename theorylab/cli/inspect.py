@@ -6,6 +6,8 @@ import sys
 
 import click
 
+from theorylab.cli.ledger_option import ledger_option, ledger_path
+
 
 @click.command("list", short_help="List the plugins that are installed.")
 def list_command() -> int:
@@ -71,12 +73,39 @@ def show_command(plugin: str, latex: bool, seeds: int) -> int:
 
 #: What an optional package is for, and what brings it.
 OPTIONAL = {
+    "matplotlib": ("plots", "pip install 'theorylab[report]'"),
     "pytest": ("running the tests", "pip install 'theorylab[test]'"),
 }
 
 
+def _ledger_health(value: str | None) -> int:
+    """What this folder's ledger holds, and rows whose bytes have changed; the number of faults."""
+    from theorylab.errors import LedgerError
+    from theorylab.run.ledger import Ledger
+
+    path = ledger_path(value)
+    if path is None or not path.exists():
+        print(f"  note     {'no ledger is kept (off)' if path is None else f'no ledger at {path} yet: check makes one'}")
+        return 0
+    try:
+        store = Ledger.open_to_read(path)
+    except LedgerError as error:
+        print(f"  DAMAGED  {error} The next check sets the file aside and begins a new one.")
+        return 1
+    bad = store.bad_rows()
+    for row in bad[:20]:
+        print(f"  DAMAGED  {path}: {row.table}, {row.key}")
+    if bad:
+        print(f"  DAMAGED  {len(bad)} damaged rows in {path}: they are computed anew when they are needed")
+    else:
+        runs, trials = store.counts()
+        print(f"  ok       ledger {path}: {runs} runs, {trials} trials")
+    return len(bad)
+
+
 @click.command("doctor", short_help="Say what is installed and what is missing.")
-def doctor_command() -> int:
+@ledger_option
+def doctor_command(ledger: str | None) -> int:
     """What is installed, where compiled kernels live, which solvers answer, which plugins are broken. Exits with 1 on a fault."""
     import os
     import platform
@@ -112,6 +141,7 @@ def doctor_command() -> int:
             print(f"  ok       {name} {version(name)} (optional: {purpose})")
         except PackageNotFoundError:
             print(f"  absent   {name} (optional: {purpose}): {command}")
+    faults += _ledger_health(ledger)
     root = cache_root()
     if root is None:
         print("  note     compiled kernels are not kept (THEORYLAB_CACHE=off): every run compiles for some seconds")

@@ -14,7 +14,7 @@ import os
 import platform
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -188,7 +188,10 @@ class Ledger:
     def finish(self, run: str, status: str, document: Mapping[str, Any]) -> None:
         """Note how a run ended, with its report."""
         text = json.dumps(document)
-        (about,) = self._db.execute("SELECT about FROM runs WHERE id = ?", (run,)).fetchone()
+        found = self._db.execute("SELECT about FROM runs WHERE id = ?", (run,)).fetchone()
+        if found is None:
+            raise LedgerError(f"{self.path} no longer knows run {run}: it was replaced while the run went on.")
+        (about,) = found
         values = (time.time(), status, text, _text_digest(run, about, text), run)
         self._write(
             lambda: self._db.execute("UPDATE runs SET finished = ?, status = ?, document = ?, digest = ? WHERE id = ?", values)
@@ -252,12 +255,17 @@ class Ledger:
     def _rows(self, query: str) -> list[Any]:
         return self._db.execute(query).fetchall()
 
-    def _write(self, change: Any) -> None:
+    def _write(self, change: Callable[[], object]) -> None:
         try:
             with self._db:  # commits, or rolls back
                 change()
         except sqlite3.DatabaseError as error:
-            raise LedgerError(f"{self.path or 'The ledger'} cannot be written: {error}.") from None
+            if self.path is None or not _is_damage(error):
+                raise LedgerError(f"{self.path or 'The ledger'} cannot be written: {error}.") from None
+            self._db.close()  # damage inside the file shows only when its pages are touched
+            fresh = _set_aside(self.path, error)
+            self.path, self._db, self.trouble = fresh.path, fresh._db, fresh.trouble
+            self._write(change)
 
 
 def is_alive(row: RunRow) -> bool:

@@ -409,8 +409,10 @@ plugin.reference("one", One())
 
 
 @pytest.mark.parametrize(
-    "body", ['return {"x": np.random.random()}', 'return {"x": random.random()}', 'state.append(1); return {"x": 1 / len(state)}']
-)
+    "body",
+    ['return {"x": np.random.default_rng().random()}', 'import secrets; return {"x": secrets.randbelow(10**9) / 1e9}',
+     'state.append(1); return {"x": 1 / len(state)}'],
+)  # fmt: skip
 def test_randomness_from_elsewhere_is_found(tmp_path, body):
     locator = plugin_file(tmp_path, body)
     store = Ledger.open(tmp_path / "l.sqlite")
@@ -435,9 +437,14 @@ def test_a_batch_whose_seeds_depend_on_each_other_is_found(tmp_path):
         ('return {"x": 1.0}', "run(one, rngs)", "batched=True", "one row for each of its 5 seeds"),
         ("return [1.0]", "run(one, rngs)", "batched=True", "run returned a list, not a dictionary of measures"),
         ("return 1.0", "run(one, rng)", "", "run returned a float, not a dictionary of measures"),
+        ('np.random.seed(1); return {"x": 1.0}', "run(one, rng)", "", "the run changed the state of `numpy.random`"),
+        ('return {"x": np.random.random()}', "run(one, rng)", "", "the run changed the state of `numpy.random`.* `rng`"),
+        ('return {"x": random.random()}', "run(one, rng)", "", "the run changed the state of `random`"),
+        ('import os; os.chdir("/"); return {"x": 1.0}', "run(one, rng)", "", "the run changed the working directory"),
     ],
 )
-def test_runs_that_break_the_contract_are_named(tmp_path, body, run, options, message):
+def test_runs_that_break_the_contract_are_named(tmp_path, monkeypatch, body, run, options, message):
+    monkeypatch.chdir(tmp_path)  # one of them leaves it
     report = check(Request(plugin_file(tmp_path, body, run, options), seeds=5, chunk=5), "test")
     (verdict,) = report.verdicts
     assert verdict.status == "ERROR"

@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import os
 import pickle
+import random
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +42,7 @@ def run_block(plugin: Plugin, work: Work, subject: Subject, job: Job) -> list[Tr
     applies = {name: claim_applies(plugin, name, subject, work.dropped) for name in work.claims}
     algorithm = plugin.algorithm
     function = algorithm.function if work.mutant is None else plugin.mutants[work.mutant].function
-    before = instance_digest(subject.instance)
+    before, world = instance_digest(subject.instance), _world()
 
     def streams(seeds: Sequence[int]) -> list[Any]:
         return [trial_stream(work.root_seed, plugin.name, digest, seed) for seed in seeds]
@@ -49,7 +50,24 @@ def run_block(plugin: Plugin, work: Work, subject: Subject, job: Job) -> list[Tr
     measured = _measured(function, algorithm.batched, subject.instance, job.seeds, streams, work.parameters)
     if instance_digest(subject.instance) != before:
         measured = ["the run changed its instance: later runs saw another problem. Copy what you change"] * len(job.seeds)
+    changed = [name for name, value in _world().items() if value != world[name]]
+    if changed:
+        advice = "Take all randomness from `rng`, and leave the process as it was"
+        measured = [f"the run changed {' and '.join(changed)}, which other runs share. {advice}"] * len(job.seeds)
     return _results(plugin, work, subject, job, measured, applies, function)
+
+
+def _world() -> dict[str, Any]:
+    """What a run shares with all others of its process, and has to leave as it was.
+
+    Not the warning filters: an import that happens to fall into a run may well add one.
+    """
+    legacy: Any = np.random.get_state()  # noqa: NPY002 - it is watched, not used
+    return {
+        "the working directory": os.getcwd(),
+        "the state of `random`": hash(random.getstate()),
+        "the state of `numpy.random`": hash((legacy[1].tobytes(), legacy[2])),
+    }
 
 
 def _measured(

@@ -127,8 +127,8 @@ def in_order(results: Sequence[TrialResult]) -> list[TrialResult]:
 
 
 def _without_repeats(results: Sequence[TrialResult]) -> list[TrialResult]:
-    """One result per trial: the first, from the block that it belongs to."""
-    return list({(r.subject, r.seed): r for r in reversed(results)}.values())
+    """One result per trial, whichever of two was finished first: they agree, or at most word their failure differently."""
+    return list({(r.subject, r.seed): r for r in sorted(results, key=lambda r: r.problem or "")}.values())
 
 
 def run_batches(plugin: Plugin, plan: Plan, trials: Trials) -> list[TrialResult]:

@@ -36,6 +36,9 @@ COUNTEREXAMPLES = Path(".theorylab") / "counterexamples"
     "--plots", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Draw the plugin's figures into DIR."
 )
 @click.option("--strict", is_flag=True, help="Exit with 4 if a claim is inconclusive or vacuous.")
+@click.option(
+    "--cluster", metavar="ADDRESS", help="Run on Dask: tcp://HOST:PORT, a scheduler file, or local:N. Never changes a result."
+)
 @click.option("--resume", is_flag=True, help="Go on with the last run of PLUGIN that was interrupted, with its options.")
 @click.option("--no-cache", is_flag=True, help="Run again what the ledger knows.")
 @ledger_option
@@ -79,6 +82,12 @@ def check_command(
         raise UsageError("--timeout needs --workers: nothing can interrupt a kernel from inside its own process.")
     if options["memory_mib"] is not None and not options["workers"]:
         raise UsageError("--memory needs --workers: it would limit this process, compiler and all.")
+    if options["cluster"] is not None:
+        from theorylab.run.cluster import require_dask
+
+        require_dask()
+        if options["workers"] or options["timeout_s"] is not None:
+            raise UsageError("--cluster has workers of its own: leave --workers and --timeout out.")
     request = Request(
         locator=find(plugin), seeds=None if seeds == "auto" else int(seeds), instance=instance, with_pictures=plots is not None,
         use_cache=not no_cache, **options,
@@ -134,7 +143,7 @@ def resumed(asked: Any, store: Any, where: Path | None) -> Any:
                 ) from None
             print(f"Going on with run {row.id}: {row.command}", file=sys.stderr)
             return dataclasses.replace(
-                request, workers=asked.workers, timeout_s=asked.timeout_s, memory_mib=asked.memory_mib, with_pictures=asked.with_pictures,
+                request, workers=asked.workers, timeout_s=asked.timeout_s, cluster=asked.cluster, memory_mib=asked.memory_mib, with_pictures=asked.with_pictures,
                 use_cache=True,
             )  # fmt: skip
     raise UsageError(f"No run of {asked.locator.name} was interrupted in {where}. `theorylab runs` lists what there is.")

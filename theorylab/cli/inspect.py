@@ -73,6 +73,7 @@ def show_command(plugin: str, latex: bool, seeds: int) -> int:
 
 #: What an optional package is for, and what brings it.
 OPTIONAL = {
+    "distributed": ("runs on a cluster", "pip install 'theorylab[dask]'"),
     "matplotlib": ("plots", "pip install 'theorylab[report]'"),
     "pytest": ("running the tests", "pip install 'theorylab[test]'"),
 }

@@ -21,14 +21,10 @@ NUMERICS = ("numpy", "scipy", "numba", "sympy")
 
 
 def context_digest(locator: Locator, work: Work) -> str:
-    """Sources of theorylab and the plugin, versions, machine, and all that the work says but its claims: those are kept by name."""
+    """The fingerprint, and all that the work says but its claims: those are kept by name."""
     state = hashlib.sha256()
     parts = [
-        _folder_digest(str(Path(theorylab.__file__).parent)),
-        source_digest(locator),
-        platform.machine(),
-        sys.version,
-        *(version(name) for name in NUMERICS),
+        fingerprint(locator),
         json.dumps(dict(sorted(work.parameters.items())), default=repr),
         str(work.root_seed),
         str(work.mutant),
@@ -38,6 +34,18 @@ def context_digest(locator: Locator, work: Work) -> str:
     for part in parts:
         state.update(part.encode() + b"\x00")
     return state.hexdigest()[:16]
+
+
+def fingerprint(locator: Locator) -> str:
+    """Sources of theorylab and of the plugin, versions, machine: two processes that agree in it compute the same bits."""
+    parts = [
+        _folder_digest(str(Path(theorylab.__file__).parent)),
+        source_digest(locator),
+        platform.machine(),
+        sys.version,
+        *(version(name) for name in NUMERICS),
+    ]
+    return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:16]
 
 
 def source_digest(locator: Locator) -> str:

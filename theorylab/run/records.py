@@ -37,6 +37,7 @@ class Request:
     drop: tuple[str, ...] = ()  # assumptions that the claims are not granted
     with_pictures: bool = False
     memory_mib: int | None = None  # address space of a worker process
+    cluster: str | None = None  # tcp://HOST:PORT, a scheduler file, or local:N
     use_cache: bool = True  # whether trials that the ledger knows are run again
 
 

@@ -88,7 +88,7 @@ class Trials:
         try:
             results = execute(
                 self.plugin, self.request.locator, self.plan, blocks, self.work, workers=self.request.workers,
-                timeout_s=self.request.timeout_s, memory_mib=self.request.memory_mib, finished=self._finished,
+                timeout_s=self.request.timeout_s, memory_mib=self.request.memory_mib, cluster=self.request.cluster, finished=self._finished,
             )  # fmt: skip
         except Interrupted as stop:
             raise Interrupted(in_order([*found, *_without_repeats(stop.results)]), stop.status) from None

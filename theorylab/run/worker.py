@@ -36,13 +36,16 @@ class Work:
     stream: str | None = None  # names the random streams in the instance's place: common random numbers across instances
 
 
-def run_block(plugin: Plugin, work: Work, subject: Subject, job: Job) -> list[TrialResult]:
-    """Every trial of the block; a trial that raises becomes a problem, and the others go on."""
+def run_block(plugin: Plugin, work: Work, subject: Subject, job: Job, *, is_watched: bool = True) -> list[TrialResult]:
+    """Every trial of the block; a trial that raises becomes a problem, and the others go on.
+
+    is_watched: whether the process is ours alone, so that whatever changed in it was changed by the run
+    """
     digest = work.stream or instance_digest(subject.instance)
     applies = {name: claim_applies(plugin, name, subject, work.dropped) for name in work.claims}
     algorithm = plugin.algorithm
     function = algorithm.function if work.mutant is None else plugin.mutants[work.mutant].function
-    before, world = instance_digest(subject.instance), _world()
+    before, world = instance_digest(subject.instance), _world() if is_watched else {}
 
     def streams(seeds: Sequence[int]) -> list[Any]:
         return [trial_stream(work.root_seed, plugin.name, digest, seed) for seed in seeds]
@@ -50,7 +53,8 @@ def run_block(plugin: Plugin, work: Work, subject: Subject, job: Job) -> list[Tr
     measured = _measured(function, algorithm.batched, subject.instance, job.seeds, streams, work.parameters)
     if instance_digest(subject.instance) != before:
         measured = ["the run changed its instance: later runs saw another problem. Copy what you change"] * len(job.seeds)
-    changed = [name for name, value in _world().items() if value != world[name]]
+    now = _world() if is_watched else {}
+    changed = [name for name, value in now.items() if value != world[name]]
     if changed:
         advice = "Take all randomness from `rng`, and leave the process as it was"
         measured = [f"the run changed {' and '.join(changed)}, which other runs share. {advice}"] * len(job.seeds)
@@ -234,9 +238,9 @@ def pack(work: Work, subject: Subject, job: Job) -> bytes:
     return pickle.dumps((work, subject, job))
 
 
-def run_block_in_worker(locator: Locator, packed: bytes) -> list[TrialResult]:
+def run_block_in_worker(locator: Locator, packed: bytes, *, is_watched: bool = True) -> list[TrialResult]:
     """`run_block` in another process, which imports the plugin once."""
     if locator not in _PLUGINS:
         _PLUGINS[locator] = load(locator)
     work, subject, job = pickle.loads(packed)
-    return run_block(_PLUGINS[locator], work, subject, job)
+    return run_block(_PLUGINS[locator], work, subject, job, is_watched=is_watched)

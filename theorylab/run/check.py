@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from theorylab.errors import stop_status
+from theorylab.plugin import Plugin
 from theorylab.registry import load
 from theorylab.run.confirm import confirm
 from theorylab.run.execute import Interrupted
@@ -13,8 +14,8 @@ from theorylab.run.judge import judge_in_order
 from theorylab.run.ledger import Ledger
 from theorylab.run.pictures import pictures
 from theorylab.run.plan import make_plan
-from theorylab.run.records import Confirmation, Report, Request
-from theorylab.run.trials import Trials, Watcher, run_batches, versions
+from theorylab.run.records import Confirmation, Plan, Report, Request, Verdict
+from theorylab.run.trials import Trials, Watcher, run_in_order, versions
 from theorylab.run.worker import Work
 
 
@@ -33,17 +34,11 @@ def check(request: Request, command: str, watcher: Watcher | None = None, ledger
     work = Work(plan.claims, plan.parameters, plan.root_seed, dropped=plan.dropped)
     trials = Trials(plugin, request, plan, work, watcher, ledger)
     run_id = trials.begin(command)
-    interrupted = 0
-    try:
-        results = run_batches(plugin, plan, trials)
-    except Interrupted as stop:
-        results, interrupted = stop.results, stop.status
-    confirmations: dict[str, list[Confirmation]] = {}
-    try:
-        confirmations = confirm(plugin, plan, work, results, watcher.replaying)
-    except KeyboardInterrupt as stop:  # suspects that were not replayed leave their claims inconclusive
-        interrupted = stop_status(stop)
-    verdicts = tuple(judge_in_order(plugin.claims[name], plan, results, confirmations.get(name, ())) for name in plan.claims)
+    claims = [plugin.claims[name] for name in plan.claims]
+    if plugin.algorithm.draws_instance or any(claim.mode.is_pathwise for claim in claims):
+        verdicts, digests, interrupted = _all_at_once(plugin, plan, work, trials, watcher)
+    else:
+        verdicts, digests, interrupted = run_in_order(plugin, plan, trials)
     answers: tuple[Any, ...] = ()
     if request.instance is not None and plugin.answers is not None and not interrupted:
         answers = tuple(plugin.answers(plan.subjects[0].instance, **plan.parameters))
@@ -57,10 +52,28 @@ def check(request: Request, command: str, watcher: Watcher | None = None, ledger
         answers=answers,
         command=command,
         seconds=time.monotonic() - started,
-        digests=tuple(result.digest for result in results),
+        digests=tuple(digests),
         versions=versions(),
         pictures=drawn,
         run_id=run_id,
         known_trials=trials.known_count,
         interrupted=interrupted,
     )
+
+
+def _all_at_once(
+    plugin: Plugin, plan: Plan, work: Work, trials: Trials, watcher: Watcher
+) -> tuple[tuple[Verdict, ...], list[str], int]:
+    """All trials, suspects replayed exactly, every claim judged; verdicts, digests, exit status of an interruption or 0."""
+    interrupted = 0
+    try:
+        results = trials.run()
+    except Interrupted as stop:
+        results, interrupted = stop.results, stop.status
+    confirmations: dict[str, list[Confirmation]] = {}
+    try:
+        confirmations = confirm(plugin, plan, work, results, watcher.replaying)
+    except KeyboardInterrupt as stop:  # suspects that were not replayed leave their claims inconclusive
+        interrupted = stop_status(stop)
+    verdicts = tuple(judge_in_order(plugin.claims[name], plan, results, confirmations.get(name, ())) for name in plan.claims)
+    return verdicts, [result.digest for result in results], interrupted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -73,3 +73,19 @@ def request_from_json(data: Mapping[str, Any]) -> Request:
 
 def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def seeds_to_json(seeds: Sequence[int]) -> list[list[int]]:
+    """Seeds as ranges [first, last + 1]."""
+    ranges: list[list[int]] = []
+    for seed in [(seeds.start, seeds.stop)] if isinstance(seeds, range) and seeds else [(s, s + 1) for s in seeds]:
+        if ranges and ranges[-1][1] == seed[0]:
+            ranges[-1][1] = seed[1]
+        else:
+            ranges.append(list(seed))
+    return ranges
+
+
+def seeds_from_json(ranges: Sequence[Sequence[int]]) -> Iterator[range]:
+    """The ranges again, in order."""
+    return (range(first, end) for first, end in ranges)

@@ -9,7 +9,7 @@ from theorylab.claim import Claim
 from theorylab.run.outcome import Row, counterexample
 from theorylab.run.pathwise import judge_pathwise
 from theorylab.run.records import Confirmation, Counterexample, Evidence, Observation, Plan, Status, TrialResult, Verdict
-from theorylab.run.statistical import judge_statistical
+from theorylab.run.statistical import StatisticalTally
 
 #: Seeds between the first looks at a test.
 BATCH = 32
@@ -18,28 +18,76 @@ BATCH = 32
 SILENT = Observation(applies=False)
 
 
+class Tally:
+    """All that is known of one claim: runs are added in batches, in the order of their seeds, and the verdict asked for at any time.
+
+    Of statistical claims only the states of the tests are kept, so that memory does not grow with the seeds.
+    """
+
+    def __init__(self, claim: Claim, plan: Plan) -> None:
+        self.claim, self.plan = claim, plan
+        self._statistical = None if claim.mode.is_pathwise else StatisticalTally(claim, plan)
+        self._rows: list[Row] = []  # of a pathwise claim
+        self._problem: tuple[TrialResult, str] | None = None
+        self._problems = self._runs = 0
+        self._is_gated = False  # whether it spoke of a reference instance
+
+    def add(self, results: Sequence[TrialResult]) -> None:
+        """More runs."""
+        rows = []
+        for result in results:
+            observation = _seen(result, self.claim)
+            text = result.problem or observation.problem
+            if text:
+                self._problems += 1
+                if self._problem is None or (result.subject, result.seed) < (self._problem[0].subject, self._problem[0].seed):
+                    self._problem = (result, text)
+            if result.problem is None and observation.applies:
+                rows.append((result, observation))
+                self._is_gated = self._is_gated or self.plan.subjects[result.subject].origin == "reference"
+        self._runs += len(results)
+        if self._statistical is not None:
+            self._statistical.add(rows)
+        else:
+            self._rows += rows
+
+    def verdict(self, confirmations: Sequence[Confirmation] = ()) -> Verdict:
+        """The verdict over all instances tested so far."""
+        claim, plan = self.claim, self.plan
+        if not self._runs:
+            return Verdict(claim.name, "INCONCLUSIVE", True, "No run was finished.", Evidence())
+        status, reason, evidence, example = (
+            self._statistical.outcome()
+            if self._statistical is not None
+            else judge_pathwise(claim, plan, self._rows, confirmations)
+        )
+        if self._problem is not None and status != "REFUTED":
+            result, text = self._problem
+            status, reason, example = "ERROR", _problem_text(plan, result, text, self._problems), _problem_example(plan, result)
+        return Verdict(claim.name, status, self._as_expected(status), reason, evidence, example)
+
+    def _as_expected(self, status: Status) -> bool:
+        if status == "ERROR":
+            return False
+        if self.claim.expected == "refuted":
+            # A false statement must fall on the instances that were chosen to refute it; elsewhere it may stand.
+            return status == "REFUTED" or not self._is_gated
+        return status != "REFUTED" or self.claim.provenance == "unconfirmed"
+
+
 def judge(claim: Claim, plan: Plan, results: Sequence[TrialResult], confirmations: Sequence[Confirmation] = ()) -> Verdict:
     """The verdict on one claim over all instances tested."""
-    if not results:
-        return Verdict(claim.name, "INCONCLUSIVE", True, "No run was finished.", Evidence())
-    problems = [(r, r.problem or _seen(r, claim).problem) for r in results]
-    problems = [(r, text) for r, text in problems if text]
-    rows = [(r, _seen(r, claim)) for r in results if r.problem is None and _seen(r, claim).applies]
-    status, reason, evidence, example = (
-        judge_pathwise(claim, plan, rows, confirmations) if claim.mode.is_pathwise else judge_statistical(claim, plan, rows)
-    )
-    if problems and status != "REFUTED":
-        status, reason, example = "ERROR", _problem_text(plan, problems), _problem_example(plan, problems[0][0])
-    return Verdict(claim.name, status, _as_expected(claim, status, plan, rows), reason, evidence, example)
+    tally = Tally(claim, plan)
+    tally.add(results)
+    return tally.verdict(confirmations)
 
 
 def _seen(result: TrialResult, claim: Claim) -> Observation:
     return result.observations.get(claim.name, SILENT)
 
 
-def _problem_text(plan: Plan, problems: Sequence[tuple[TrialResult, str | None]]) -> str:
-    result, text = problems[0]
-    more = f" ({len(problems)} runs in all)" if len(problems) > 1 else ""
+def _problem_text(plan: Plan, result: TrialResult, text: str, count: int) -> str:
+    more = f" ({count} runs in all)" if count > 1 else ""
     return f"Instance {plan.subjects[result.subject].label}, seed {result.seed}: {text}{more}."
 
 
@@ -48,16 +96,6 @@ def _problem_example(plan: Plan, result: TrialResult) -> Counterexample:
     return counterexample(
         plan, Confirmation(result.subject, result.seed, 0, math.nan, math.nan, "undecided", "a run that failed")
     )
-
-
-def _as_expected(claim: Claim, status: Status, plan: Plan, rows: Sequence[Row]) -> bool:
-    if status == "ERROR":
-        return False
-    if claim.expected == "refuted":
-        # A false statement must fall on the instances that were chosen to refute it; elsewhere it may stand.
-        gated = any(plan.subjects[r.subject].origin == "reference" for r, _ in rows)
-        return status == "REFUTED" or not gated
-    return status != "REFUTED" or claim.provenance == "unconfirmed"
 
 
 def looks(seeds: int) -> list[int]:
@@ -69,23 +107,43 @@ def looks(seeds: int) -> list[int]:
     return out
 
 
-def judge_in_order(
-    claim: Claim, plan: Plan, results: Sequence[TrialResult], confirmations: Sequence[Confirmation] = ()
-) -> Verdict:
-    """The verdict; a statistical claim is looked at after each batch of seeds, in index order, and stands as first decided.
+class InOrder:
+    """A statistical claim, looked at after each batch of seeds, in index order: its verdict stands as first decided.
 
     The e-processes allow that, and it makes the verdict the same whether or not other claims asked for more seeds.
     """
-    final = judge(claim, plan, results, confirmations)
-    if claim.mode.is_pathwise or final.status in ("ERROR", "VACUOUS"):
-        return final
-    for n in looks(max((r.seed for r in results), default=-1) + 1)[:-1]:
-        early = judge(claim, plan, [r for r in results if r.seed < n])
-        if early.status in ("SUPPORTED", "REFUTED"):
-            return early
-    return final
+
+    def __init__(self, claim: Claim, plan: Plan) -> None:
+        self._tally = Tally(claim, plan)
+        self._decided: Verdict | None = None
+        self._last: Verdict | None = None
+
+    def add(self, results: Sequence[TrialResult]) -> None:
+        """The runs of the next batch of `looks`."""
+        self._tally.add(results)
+        self._last = self._tally.verdict()
+        if self._decided is None and self._last.status in ("SUPPORTED", "REFUTED"):
+            self._decided = self._last
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether more seeds could change nothing."""
+        return self._decided is not None or (self._last is not None and self._last.status in ("VACUOUS", "ERROR"))
+
+    def verdict(self) -> Verdict:
+        """What stands."""
+        last = self._last or self._tally.verdict()
+        return last if self._decided is None or last.status in ("ERROR", "VACUOUS") else self._decided
 
 
-def is_decided(claim: Claim, plan: Plan, results: Sequence[TrialResult]) -> bool:
-    """Whether more seeds could change nothing: asked between batches, for statistical claims."""
-    return judge_in_order(claim, plan, results).status in ("SUPPORTED", "REFUTED", "VACUOUS", "ERROR")
+def judge_in_order(
+    claim: Claim, plan: Plan, results: Sequence[TrialResult], confirmations: Sequence[Confirmation] = ()
+) -> Verdict:
+    """The verdict; a statistical claim is looked at after each batch of seeds."""
+    if claim.mode.is_pathwise:
+        return judge(claim, plan, results, confirmations)
+    running, before = InOrder(claim, plan), 0
+    for n in looks(max((r.seed for r in results), default=-1) + 1):
+        running.add([r for r in results if before <= r.seed < n])
+        before = n
+    return running.verdict()

@@ -14,13 +14,13 @@ import os
 import platform
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from theorylab.errors import LedgerError
-from theorylab.run.codec import decode, encode
+from theorylab.run.codec import decode, encode, seeds_from_json
 from theorylab.run.records import TrialResult
 
 #: Version of the tables. Files of older versions are migrated; one of the next version is read, not written.
@@ -127,9 +127,10 @@ class Ledger:
     def lookup(self, context: str, subject: str, index: int, seeds: Sequence[int], claims: Sequence[str]) -> list[TrialResult]:
         """The trials of a subject that are known for all these claims, as trials of subject number `index`; damaged rows are not."""
         wanted, asked, found = set(seeds), set(claims), []
-        query = "SELECT seed, claims, payload, digest FROM trials WHERE context = ? AND subject = ?"
+        query = "SELECT seed, claims, payload, digest FROM trials WHERE context = ? AND subject = ? AND seed BETWEEN ? AND ? ORDER BY seed"
+        values = (context, subject, min(seeds, default=0), max(seeds, default=-1))
         try:
-            for seed, known, payload, digest in self._db.execute(query, (context, subject)):
+            for seed, known, payload, digest in self._db.execute(query, values):
                 if (
                     seed not in wanted
                     or not asked <= set(known.split())
@@ -216,13 +217,14 @@ class Ledger:
             raise LedgerError(f"{what} {name!r} in {self.path}. Runs: {known}{' ...' if len(runs) > 8 else ''}; or 'last'.", 2)
         return found[0]
 
-    def trials_of(self, row: RunRow) -> list[tuple[str, str, TrialResult]]:
+    def trials_of(self, row: RunRow) -> Iterator[tuple[str, str, TrialResult]]:
         """(instance label, instance digest, result) of every kept trial of a run, in the order of its plan."""
-        out = []
         for index, subject in enumerate(row.about["subjects"]):
-            results = self.lookup(row.about["context"], subject["key"], index, subject["seeds"], row.about["claims"])
-            out += [(subject["label"], subject["digest"], r) for r in sorted(results, key=lambda r: r.seed)]
-        return out
+            for seeds in seeds_from_json(subject["seeds"]):
+                for start in range(seeds.start, seeds.stop, 1000):
+                    part = range(start, min(start + 1000, seeds.stop))
+                    for result in self.lookup(row.about["context"], subject["key"], index, part, row.about["claims"]):
+                        yield subject["label"], subject["digest"], result
 
     # -- health -----------------------------------------------------------------------------------------------------------
 

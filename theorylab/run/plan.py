@@ -123,10 +123,10 @@ def _subjects(
         return (dataclasses.replace(_replayed(label, plugin, request.root_seed, fields), seeds=(seed,)),)
     if request.instance is not None:
         subject = _named(request.instance, plugin, fields)
-        return (dataclasses.replace(subject, seeds=(0,) if own else tuple(range(seeds))),)
+        return (dataclasses.replace(subject, seeds=(0,) if own else range(seeds)),)
     if fields:
         raise UsageError(f"--set {next(iter(fields))}: no such parameter. Parameters: {', '.join(plugin.algorithm.parameters)}.")
-    per_subject = (0,) if own else tuple(range(seeds))
+    per_subject: Sequence[int] = (0,) if own else range(seeds)
     subjects = [Subject(name, "reference", instance, per_subject) for name, instance in plugin.references.items()]
     count = request.instances if request.instances is not None else seeds if own else DRAWN_BY_DEFAULT
     for i, instance in enumerate(draw_instances(plugin, request.root_seed, count)):
@@ -194,13 +194,18 @@ def _read(path: Path, plugin: Plugin) -> Any:
 
 def jobs(plan: Plan, chunk: int | None, workers: int, seeds: range | None = None) -> list[Job]:
     """Blocks of trials, in order; `seeds` restricts them to a batch. The size never changes a result."""
-    trials = sum(len([s for s in subject.seeds if seeds is None or s in seeds]) for subject in plan.subjects)
-    size = chunk if chunk is not None else max(1, min(LARGEST_BLOCK, math.ceil(trials / (4 * max(workers, 1)))))
-    out = []
-    for i, subject in enumerate(plan.subjects):
-        wanted = [s for s in subject.seeds if seeds is None or s in seeds]
-        out += [Job(i, tuple(wanted[k : k + size])) for k in range(0, len(wanted), size)]
-    return out
+    chosen = [_within(subject.seeds, seeds) for subject in plan.subjects]
+    size = chunk if chunk is not None else max(1, min(LARGEST_BLOCK, math.ceil(sum(map(len, chosen)) / (4 * max(workers, 1)))))
+    return [Job(i, tuple(wanted[k : k + size])) for i, wanted in enumerate(chosen) for k in range(0, len(wanted), size)]
+
+
+def _within(own: Sequence[int], batch: range | None) -> Sequence[int]:
+    """The seeds of a subject that belong to a batch."""
+    if batch is None:
+        return own
+    if isinstance(own, range):
+        return range(max(own.start, batch.start), max(min(own.stop, batch.stop), max(own.start, batch.start)))
+    return [seed for seed in own if seed in batch]
 
 
 def _count(n: int, word: str) -> str:

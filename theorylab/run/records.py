@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -48,7 +48,7 @@ class Subject:
     label: str
     origin: Literal["reference", "drawn", "file"]
     instance: Any = field(repr=False)
-    seeds: tuple[int, ...] = ()
+    seeds: Sequence[int] = ()
     pathwise_only: bool = False  # too few seeds for anything about expectations or probabilities
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -40,59 +40,134 @@ class _InstanceVerdict:
     seeds_needed: int | None = None
 
 
-def group_by_subject(rows: Sequence[Row]) -> dict[int, list[Observation]]:
-    """Observations per instance, seeds in order."""
-    groups: dict[int, list[Observation]] = {}
-    for result, observation in rows:
-        groups.setdefault(result.subject, []).append(observation)
-    return groups
+@dataclass
+class _Seen:
+    """What is known of one instance: the states of its tests, never its runs (but for rates, whose slopes need them).
+
+    wider, tighter  the same tests for bounds RESOLUTION above and below: how well this budget can tell
+    """
+
+    first: Observation
+    count: int = 0
+    entries: int = 0
+    ties: int = 0
+    start: float | None = None
+    fault: str | None = None
+    failures: FailureTest | None = None
+    means: list[MeanTest] = field(default_factory=list)
+    wider: list[MeanTest] = field(default_factory=list)
+    tighter: list[MeanTest] = field(default_factory=list)
+    observations: list[Observation] = field(default_factory=list)
 
 
-def judge_statistical(claim: Claim, plan: Plan, rows: Sequence[Row]) -> Outcome:
-    """The outcome of a claim about expectations, probabilities or rates: e-values are averaged over instances."""
-    budget = levels(plan)
-    rows = [(r, o) for r, o in rows if not o.problem]
-    groups = group_by_subject(rows)
-    if not groups:
-        return "VACUOUS", NOTHING_TO_SAY, Evidence(), None
-    if isinstance(claim.mode, OnAverage) and len(groups) > 1 and all(len(group) == 1 for group in groups.values()):
-        return _pooled(claim, plan, budget, rows)
-    if (fault := _unfit(claim, groups, plan)) is not None:
-        return "ERROR", fault, Evidence(), None
-    per_instance = {index: _judge_instance(claim, budget, observations) for index, observations in groups.items()}
-    evidence = _statistical_evidence(rows, per_instance)
-    telling = {index: v for index, v in per_instance.items() if v.status != "VACUOUS"}
-    if not telling:
-        return "VACUOUS", vacuous_text(claim, evidence), evidence, None
-    log_e = log_mean([v.log_e for v in telling.values()])
-    evidence = replace(evidence, log_e=log_e)
-    if log_e >= budget.refute_at:
-        return _refuted(claim, plan, telling, evidence)
-    worst = min(telling, key=lambda index: ORDER.index(telling[index].status))
-    status = telling[worst].status
-    if status == "REFUTED":  # enough on its own instance, not against all: more seeds will tell
-        status = "INCONCLUSIVE"
-    v = telling[worst]
-    evidence = replace(
-        evidence, statistic=v.statistic, bound=v.bound, margin=margin_of(claim, v.statistic, v.bound), seeds_needed=v.seeds_needed,
-        error_probability=budget.alpha_support if status == "SUPPORTED" else None,
-    )  # fmt: skip
-    return status, f"{_on(len(telling), plan.subjects[worst].label)}{v.reason}", evidence, None
+class StatisticalTally:
+    """Evidence on one claim about expectations, probabilities or rates. It takes runs batch by batch and forgets them."""
 
+    def __init__(self, claim: Claim, plan: Plan) -> None:
+        self.claim, self.plan, self.budget = claim, plan, levels(plan)
+        self._seen: dict[int, _Seen] = {}
+        #: Rows while no instance was seen twice: such seeds draw an instance each, and are pooled.
+        self._singles: list[Row] | None = []
 
-def _unfit(claim: Claim, groups: Mapping[int, Sequence[Observation]], plan: Plan) -> str | None:
-    """Why the runs of an instance cannot be put together, or None."""
-    for index, group in groups.items():
-        where = f"Instance {plan.subjects[index].label}"
-        sizes = {len(o.values) for o in group}
+    def add(self, rows: Sequence[Row]) -> None:
+        """More runs, in the order of the plan. The same batches give the same bits."""
+        groups: dict[int, list[Observation]] = {}
+        for result, observation in rows:
+            if not observation.problem:
+                groups.setdefault(result.subject, []).append(observation)
+                if self._singles is not None:
+                    self._singles.append((result, observation))
+        for index, observations in groups.items():
+            self._take(index, observations)
+        if any(seen.count > 1 for seen in self._seen.values()):
+            self._singles = None
+
+    def _take(self, index: int, observations: Sequence[Observation]) -> None:
+        seen = self._seen.setdefault(index, _Seen(observations[0]))
+        if not seen.count:
+            self._open(seen)
+        seen.count += len(observations)
+        seen.entries += sum(o.entries for o in observations)
+        seen.ties += sum(o.tied for o in observations)
+        starts = [o.informative_from for o in observations if o.informative_from is not None]
+        seen.start = max([*starts, *([] if seen.start is None else [seen.start])], default=None)
+        seen.fault = seen.fault or self._unfit(index, seen.first, observations)
+        if seen.fault is not None:
+            return
+        if isinstance(self.claim.mode, AtRate):
+            seen.observations += observations
+        elif seen.failures is not None:
+            seen.failures = seen.failures.update(
+                np.array([o.failed for o in observations]), np.array([o.tied for o in observations])
+            )
+        elif seen.means:
+            values = self._sign * np.array([o.values for o in observations])
+            for tests in (seen.means, seen.wider, seen.tighter):
+                tests[:] = [test.update(values[:, j]) for j, test in enumerate(tests)]
+
+    @property
+    def _sign(self) -> float:
+        """A lower bound is tested as an upper bound of the negative."""
+        return -1.0 if self.claim.relation == ">=" else 1.0
+
+    def _open(self, seen: _Seen) -> None:
+        """The tests of an instance, before its first run."""
+        mode, first, sign = self.claim.mode, seen.first, self._sign
+        if isinstance(mode, WithProbability):
+            seen.failures = FailureTest(1.0 - mode.probability, self.budget)
+        elif isinstance(mode, OnAverage):
+            ends = list(zip(first.lows, first.highs, strict=True))
+            if sign < 0:
+                ends = [(-high, -low) for low, high in ends]
+            if all(math.isfinite(low) and low < high for low, high in ends):
+                for factor, tests in ((1.0, seen.means), (1.0 + RESOLUTION, seen.wider), (1.0 - RESOLUTION, seen.tighter)):
+                    tests += [
+                        MeanTest(sign * bound * factor, low, high, self.budget)
+                        for bound, (low, high) in zip(first.bounds, ends, strict=True)
+                    ]
+
+    def _unfit(self, index: int, first: Observation, observations: Sequence[Observation]) -> str | None:
+        """Why the runs of an instance cannot be put together, or None."""
+        where = f"Instance {self.plan.subjects[index].label}"
+        sizes = {len(first.values), *(len(o.values) for o in observations)}
         if len(sizes) > 1:
-            return f"{where}: measure {claim.measure!r} has {min(sizes)} entries in one run and {max(sizes)} in another."
-        if isinstance(claim.mode, (OnAverage, AtRate)) and len({(o.bounds, o.lows, o.highs) for o in group}) > 1:
+            return f"{where}: measure {self.claim.measure!r} has {min(sizes)} entries in one run and {max(sizes)} in another."
+        same = (first.bounds, first.lows, first.highs)
+        if isinstance(self.claim.mode, (OnAverage, AtRate)) and any((o.bounds, o.lows, o.highs) != same for o in observations):
             return (
                 f"{where}: the bound or the range changes from run to run. The bound on an expectation is one number: "
-                f"measure the difference of {claim.measure!r} and what it is compared with, and bound that by 0."
+                f"measure the difference of {self.claim.measure!r} and what it is compared with, and bound that by 0."
             )
-    return None
+        return None
+
+    def outcome(self) -> Outcome:
+        """What the runs so far say: e-values are averaged over instances."""
+        claim, plan, budget = self.claim, self.plan, self.budget
+        if not self._seen:
+            return "VACUOUS", NOTHING_TO_SAY, Evidence(), None
+        if isinstance(claim.mode, OnAverage) and len(self._seen) > 1 and self._singles is not None:
+            return _pooled(claim, plan, budget, self._singles)
+        if fault := next((seen.fault for seen in self._seen.values() if seen.fault), None):
+            return "ERROR", fault, Evidence(), None
+        per_instance = {index: _judge_instance(claim, budget, seen) for index, seen in self._seen.items()}
+        evidence = _statistical_evidence(self._seen, per_instance)
+        telling = {index: v for index, v in per_instance.items() if v.status != "VACUOUS"}
+        if not telling:
+            return "VACUOUS", vacuous_text(claim, evidence), evidence, None
+        log_e = log_mean([v.log_e for v in telling.values()])
+        evidence = replace(evidence, log_e=log_e)
+        if log_e >= budget.refute_at:
+            return _refuted(claim, plan, telling, evidence)
+        worst = min(telling, key=lambda index: ORDER.index(telling[index].status))
+        status = telling[worst].status
+        if status == "REFUTED":  # enough on its own instance, not against all: more seeds will tell
+            status = "INCONCLUSIVE"
+        v = telling[worst]
+        evidence = replace(
+            evidence, statistic=v.statistic, bound=v.bound, margin=margin_of(claim, v.statistic, v.bound), seeds_needed=v.seeds_needed,
+            error_probability=budget.alpha_support if status == "SUPPORTED" else None,
+        )  # fmt: skip
+        return status, f"{_on(len(telling), plan.subjects[worst].label)}{v.reason}", evidence, None
 
 
 def _pooled(claim: Claim, plan: Plan, budget: Levels, rows: Sequence[Row]) -> Outcome:
@@ -153,36 +228,35 @@ def _refuted(claim: Claim, plan: Plan, telling: Mapping[int, _InstanceVerdict], 
     return "REFUTED", reason, evidence, counterexample(plan, c)
 
 
-def _statistical_evidence(rows: Sequence[Row], per_instance: Mapping[int, _InstanceVerdict]) -> Evidence:
+def _statistical_evidence(everything: Mapping[int, _Seen], per_instance: Mapping[int, _InstanceVerdict]) -> Evidence:
     ratios = [
         v.statistic / v.bound for v in per_instance.values() if v.status != "VACUOUS" and v.bound > 0.0 and math.isfinite(v.bound)
     ]
-    starts = [o.informative_from for _, o in rows if o.informative_from is not None]
+    starts = [seen.start for seen in everything.values() if seen.start is not None]
     vacuous = sum(v.status == "VACUOUS" for v in per_instance.values())
     return Evidence(
         instances=len(per_instance) - vacuous,
-        trials=len(rows),
-        entries=sum(o.entries for _, o in rows),
-        ties=sum(o.tied for _, o in rows),
+        trials=sum(seen.count for seen in everything.values()),
+        entries=sum(seen.entries for seen in everything.values()),
+        ties=sum(seen.ties for seen in everything.values()),
         vacuous_instances=vacuous,
         tightness=max(ratios) if ratios else None,
         informative_from=max(starts) if starts else None,
     )
 
 
-def _judge_instance(claim: Claim, budget: Levels, observations: Sequence[Observation]) -> _InstanceVerdict:
+def _judge_instance(claim: Claim, budget: Levels, seen: _Seen) -> _InstanceVerdict:
     if isinstance(claim.mode, WithProbability):
-        return _judge_failures(claim.mode, budget, observations)
+        return _judge_failures(claim.mode, budget, seen)
     if isinstance(claim.mode, AtRate):
-        return _InstanceVerdict(*judge_rate(claim.mode, budget, observations))
-    return _judge_means(claim, budget, observations)
+        return _InstanceVerdict(*judge_rate(claim.mode, budget, seen.observations))
+    return _judge_means(claim, budget, seen)
 
 
-def _judge_failures(mode: WithProbability, budget: Levels, observations: Sequence[Observation]) -> _InstanceVerdict:
-    delta = 1.0 - mode.probability
-    if all(o.entries == 0 for o in observations):
+def _judge_failures(mode: WithProbability, budget: Levels, seen: _Seen) -> _InstanceVerdict:
+    delta, test = 1.0 - mode.probability, seen.failures
+    if seen.entries == 0 or test is None:
         return _InstanceVerdict("VACUOUS", "the bound allows everything.", 0.0, 0.0, delta)
-    test = FailureTest(delta, budget).update(np.array([o.failed for o in observations]), np.array([o.tied for o in observations]))
     share = test.failures / test.n
     # The grid's bounds, not Clopper-Pearson's: the run may have been stopped by what was seen.
     events = np.repeat([1.0, 0.0], [test.failures, test.n - test.failures])
@@ -206,31 +280,20 @@ def _seeds_for(log_e: float, n: int, target: float) -> int | None:
     return math.ceil(n * target / log_e) if log_e > 0.0 and math.isfinite(log_e) else None
 
 
-def mean_tests(claim: Claim, budget: Levels, observations: Sequence[Observation]) -> list[MeanTest]:
-    """One test per checkpoint; a lower bound is tested as an upper bound of the negative."""
+def _judge_means(claim: Claim, budget: Levels, seen: _Seen) -> _InstanceVerdict:
     sign = -1.0 if claim.relation == ">=" else 1.0
-    values = sign * np.array([o.values for o in observations])
-    first = observations[0]
-    tests = []
-    for j in range(values.shape[1]):
-        low, high = (first.lows[j], first.highs[j]) if sign > 0 else (-first.highs[j], -first.lows[j])
-        bound = sign * first.bounds[j]
-        tests.append(MeanTest(bound, low, high, budget).update(values[:, j]))
-    return tests
-
-
-def _judge_means(claim: Claim, budget: Levels, observations: Sequence[Observation]) -> _InstanceVerdict:
-    sign = -1.0 if claim.relation == ">=" else 1.0
-    ends = observations[0].lows if sign > 0 else observations[0].highs
+    ends = seen.first.lows if sign > 0 else seen.first.highs
     if not all(map(math.isfinite, ends)):
         # That no value below some number was seen is no reason to believe that there is none.
         return _InstanceVerdict("INCONCLUSIVE", f"{NEEDS_RANGE[claim.relation]}.", 0.0, math.nan, math.nan)
-    tests = [t for t in mean_tests(claim, budget, observations) if not t.is_vacuous]
-    if not tests:
+    places = [j for j, test in enumerate(seen.means) if not test.is_vacuous]
+    if not places:
         return _InstanceVerdict("VACUOUS", "the bound allows everything.", 0.0, 0.0, 0.0)
+    tests = [seen.means[j] for j in places]
     log_e = log_mean([t.log_e_refute for t in tests])
     worst = max(tests, key=lambda t: t.log_e_refute)
-    weakest = min(tests, key=lambda t: t.log_e_support)
+    at = min(places, key=lambda j: seen.means[j].log_e_support)
+    weakest = seen.means[at]
     if log_e >= budget.refute_at:
         mean = worst.total / worst.n
         text = f"the mean of {plural(worst.n, 'run')} is {sign * mean:.6g}, the bound {sign * worst.bound:.6g}."
@@ -244,29 +307,16 @@ def _judge_means(claim: Claim, budget: Levels, observations: Sequence[Observatio
         return _InstanceVerdict(
             "INCONCLUSIVE", f"{text}; without an upper range (within=...) no mean can be supported.", *numbers
         )
-    upper = _upper(claim, observations, weakest, budget)
     need = _seeds_for(weakest.log_e_support, weakest.n, budget.support_at)
-    if upper is not None and weakest.bound > 0.0 and weakest.bound < upper <= (1.0 + RESOLUTION) * weakest.bound:
-        ratio = upper / weakest.bound - 1.0
-        lower = weakest.low + (weakest.high - weakest.low) * grid.lower_bound(
-            _unit(claim, observations, weakest), math.exp(-budget.refute_at)
-        )
-        text += f"; at most {ratio:.1%} above it; a bound below {lower:.4g} would have been refuted"
+    if weakest.bound > 0.0 and _is_below(seen.wider[at], budget):
+        lower = seen.tighter[at].log_e_refute >= budget.refute_at
+        share = f"{RESOLUTION:.0%}"
+        text += f"; at most {share} above it; {'a' if lower else 'not even a'} bound {share} lower would have been refuted"
         return _InstanceVerdict("CONSISTENT", f"{text}.", *numbers, need)
     hint = f"; about {need:,} seeds would decide" if need else "; the mean is too close to the bound to say"
     return _InstanceVerdict("INCONCLUSIVE", f"{text}{hint}.", *numbers, need)
 
 
-def _upper(claim: Claim, observations: Sequence[Observation], test: MeanTest, budget: Levels) -> float | None:
-    """Upper confidence limit of the mean at the checkpoint of `test`."""
-    if not (math.isfinite(test.low) and math.isfinite(test.high)):
-        return None
-    return test.low + (test.high - test.low) * grid.upper_bound(_unit(claim, observations, test), budget.alpha_support)
-
-
-def _unit(claim: Claim, observations: Sequence[Observation], test: MeanTest) -> np.ndarray:
-    """The values at the checkpoint of `test`, rescaled to [0, 1]."""
-    sign = -1.0 if claim.relation == ">=" else 1.0
-    bounds = [sign * b for b in observations[0].bounds]
-    values = sign * np.array([o.values[bounds.index(test.bound)] for o in observations])
-    return np.clip((values - test.low) / (test.high - test.low), 0.0, 1.0)
+def _is_below(test: MeanTest, budget: Levels) -> bool:
+    """Whether the mean is known to be below the bound of this test."""
+    return test.is_vacuous or test.log_e_support >= budget.support_at

@@ -12,14 +12,17 @@ from theorylab import __version__
 from theorylab.errors import LedgerError, PluginError
 from theorylab.plugin import Plugin
 from theorylab.problems.record import Instance, to_json
-from theorylab.run.codec import request_to_json
+from theorylab.run.codec import request_to_json, seeds_to_json
 from theorylab.run.context import context_digest, source_digest, subject_key
 from theorylab.run.execute import Interrupted, execute
-from theorylab.run.judge import is_decided, looks
+from theorylab.run.judge import InOrder, looks
 from theorylab.run.ledger import Ledger
 from theorylab.run.plan import jobs
-from theorylab.run.records import Job, Plan, Request, TrialResult
+from theorylab.run.records import Job, Plan, Request, TrialResult, Verdict
 from theorylab.run.worker import Work, instance_digest
+
+#: Runs up to which a report of statistical claims lists the digest of each.
+MOST_DIGESTS = 100_000
 
 
 class Watcher:
@@ -40,7 +43,6 @@ class Trials:
 
     def __init__(self, plugin: Plugin, request: Request, plan: Plan, work: Work, watcher: Watcher, ledger: Ledger | None) -> None:
         self.plugin, self.request, self.plan, self.work, self.watcher, self.ledger = plugin, request, plan, work, watcher, ledger
-        self.known: dict[tuple[int, int], TrialResult] = {}
         self.keys: list[str] = []
         self.context = ""
         self.done = self.stored = self.known_count = 0
@@ -48,17 +50,19 @@ class Trials:
         if ledger is not None:
             self.context = context_digest(request.locator, work)
             self.keys = [subject_key(subject) for subject in plan.subjects]
-            if request.use_cache:
-                for index, (key, subject) in enumerate(zip(self.keys, plan.subjects, strict=True)):
-                    for result in ledger.lookup(self.context, key, index, subject.seeds, plan.claims):
-                        self.known[index, result.seed] = result
 
     def begin(self, command: str) -> str | None:
         """Note the run in the ledger; its id there."""
         if self.ledger is None:
             return None
         subjects = [
-            {"label": s.label, "origin": s.origin, "digest": instance_digest(s.instance), "key": key, "seeds": list(s.seeds)}
+            {
+                "label": s.label,
+                "origin": s.origin,
+                "digest": instance_digest(s.instance),
+                "key": key,
+                "seeds": seeds_to_json(s.seeds),
+            }
             for s, key in zip(self.plan.subjects, self.keys, strict=True)
         ]
         about = {
@@ -75,9 +79,9 @@ class Trials:
     def run(self, seeds: range | None = None) -> list[TrialResult]:
         """Results of all trials, or of those with these seeds, in the order of the plan."""
         asked = jobs(self.plan, self.request.chunk, max(self.request.workers, 2), seeds)
-        wanted = [(job.subject, seed) for job in asked for seed in job.seeds]
-        found = [self.known[trial] for trial in wanted if trial in self.known]
-        missing = [Job(j.subject, tuple(s for s in j.seeds if (j.subject, s) not in self.known)) for j in asked]
+        known = {(r.subject, r.seed): r for job in asked for r in self._known(job)}
+        found = list(known.values())
+        missing = [Job(j.subject, tuple(s for s in j.seeds if (j.subject, s) not in known)) for j in asked]
         missing = [job for job in missing if job.seeds]
         self.known_count += len(found)
         self.done += len(found)
@@ -101,6 +105,12 @@ class Trials:
             self.is_repeated = True
             self._compare(twice, results)
         return in_order([*found, *_without_repeats(results)])
+
+    def _known(self, job: Job) -> list[TrialResult]:
+        """The trials of a block that the ledger has."""
+        if self.ledger is None or not self.request.use_cache:
+            return []
+        return self.ledger.lookup(self.context, self.keys[job.subject], job.subject, job.seeds, self.plan.claims)
 
     def _finished(self, results: Sequence[TrialResult]) -> None:
         self.done += len(results)
@@ -131,23 +141,28 @@ def _without_repeats(results: Sequence[TrialResult]) -> list[TrialResult]:
     return list({(r.subject, r.seed): r for r in sorted(results, key=lambda r: r.problem or "")}.values())
 
 
-def run_batches(plugin: Plugin, plan: Plan, trials: Trials) -> list[TrialResult]:
-    """All trials; or, where every claim is statistical, batches of seeds until each claim is decided."""
-    claims = [plugin.claims[name] for name in plan.claims]
-    if any(claim.mode.is_pathwise for claim in claims):
-        return trials.run()
-    results: list[TrialResult] = []
+def run_in_order(plugin: Plugin, plan: Plan, trials: Trials) -> tuple[tuple[Verdict, ...], list[str], int]:
+    """Statistical claims alone: batches of seeds until each claim is decided; each batch is judged and forgotten.
+
+    Returns verdicts, the digests of the trials (none beyond MOST_DIGESTS), and the exit status of an interruption, or 0.
+    """
+    running = [InOrder(plugin.claims[name], plan) for name in plan.claims]
     most = max((max(subject.seeds, default=-1) for subject in plan.subjects), default=-1) + 1
-    done = 0
+    digests: dict[tuple[int, int], str] = {}
+    before, interrupted = 0, 0
     for n in looks(most):
         try:
-            results = in_order([*results, *trials.run(range(done, n))])
+            results = trials.run(range(before, n))
         except Interrupted as stop:
-            raise Interrupted(in_order([*results, *stop.results]), stop.status) from None
-        done = n
-        if all(is_decided(claim, plan, results) for claim in claims):
+            results, interrupted = stop.results, stop.status
+        for one in running:
+            one.add(results)
+        if plan.trials <= MOST_DIGESTS:
+            digests |= {(r.subject, r.seed): r.digest for r in results}
+        before = n
+        if interrupted or all(one.is_decided for one in running):
             break
-    return results
+    return tuple(one.verdict() for one in running), [digests[trial] for trial in sorted(digests)], interrupted
 
 
 def versions() -> dict[str, str]:

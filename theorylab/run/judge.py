@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from theorylab.claim import Claim
 from theorylab.run.outcome import Row, counterexample
@@ -13,6 +13,9 @@ from theorylab.run.statistical import StatisticalTally
 
 #: Seeds between the first looks at a test.
 BATCH = 32
+
+#: Seeds per instance that are held in memory between two folds.
+SLICE = 2048
 
 #: What a trial says of a claim that it was not asked about.
 SILENT = Observation(applies=False)
@@ -107,6 +110,16 @@ def looks(seeds: int) -> list[int]:
     return out
 
 
+def slices(seeds: int) -> Iterator[tuple[range, bool]]:
+    """The batches of `looks`, in slices that fit into memory; whether a look follows the slice."""
+    before = 0
+    for n in looks(seeds):
+        while before < n:
+            end = min(n, before + SLICE)
+            yield range(before, end), end == n
+            before = end
+
+
 class InOrder:
     """A statistical claim, looked at after each batch of seeds, in index order: its verdict stands as first decided.
 
@@ -118,9 +131,11 @@ class InOrder:
         self._decided: Verdict | None = None
         self._last: Verdict | None = None
 
-    def add(self, results: Sequence[TrialResult]) -> None:
-        """The runs of the next batch of `looks`."""
+    def add(self, results: Sequence[TrialResult], *, is_look: bool = True) -> None:
+        """The runs of the next of `slices`."""
         self._tally.add(results)
+        if not is_look:
+            return
         self._last = self._tally.verdict()
         if self._decided is None and self._last.status in ("SUPPORTED", "REFUTED"):
             self._decided = self._last
@@ -132,7 +147,7 @@ class InOrder:
 
     def verdict(self) -> Verdict:
         """What stands."""
-        last = self._last or self._tally.verdict()
+        last = self._tally.verdict()
         return last if self._decided is None or last.status in ("ERROR", "VACUOUS") else self._decided
 
 
@@ -142,8 +157,7 @@ def judge_in_order(
     """The verdict; a statistical claim is looked at after each batch of seeds."""
     if claim.mode.is_pathwise:
         return judge(claim, plan, results, confirmations)
-    running, before = InOrder(claim, plan), 0
-    for n in looks(max((r.seed for r in results), default=-1) + 1):
-        running.add([r for r in results if before <= r.seed < n])
-        before = n
+    running = InOrder(claim, plan)
+    for part, is_look in slices(max((r.seed for r in results), default=-1) + 1):
+        running.add([r for r in results if r.seed in part], is_look=is_look)
     return running.verdict()

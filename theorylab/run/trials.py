@@ -15,7 +15,7 @@ from theorylab.problems.record import Instance, to_json
 from theorylab.run.codec import request_to_json, seeds_to_json
 from theorylab.run.context import context_digest, source_digest, subject_key
 from theorylab.run.execute import Interrupted, execute
-from theorylab.run.judge import InOrder, looks
+from theorylab.run.judge import InOrder, slices
 from theorylab.run.ledger import Ledger
 from theorylab.run.plan import jobs
 from theorylab.run.records import Job, Plan, Request, TrialResult, Verdict
@@ -149,17 +149,16 @@ def run_in_order(plugin: Plugin, plan: Plan, trials: Trials) -> tuple[tuple[Verd
     running = [InOrder(plugin.claims[name], plan) for name in plan.claims]
     most = max((max(subject.seeds, default=-1) for subject in plan.subjects), default=-1) + 1
     digests: dict[tuple[int, int], str] = {}
-    before, interrupted = 0, 0
-    for n in looks(most):
+    interrupted = 0
+    for part, is_look in slices(most):
         try:
-            results = trials.run(range(before, n))
+            results = trials.run(part)
         except Interrupted as stop:
             results, interrupted = stop.results, stop.status
         for one in running:
-            one.add(results)
+            one.add(results, is_look=is_look)
         if plan.trials <= MOST_DIGESTS:
             digests |= {(r.subject, r.seed): r.digest for r in results}
-        before = n
         if interrupted or all(one.is_decided for one in running):
             break
     return tuple(one.verdict() for one in running), [digests[trial] for trial in sorted(digests)], interrupted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,11 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = Path(__file__).resolve().parent / "plugins"
+
+# A process that a shell started in the background ignores Ctrl-C, and so would every process that it starts: the tests that
+# interrupt one need the usual disposition.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The first Numba call compiles: a deadline would show as a flaky failure. Derandomised, so that CI repeats what was seen here.
 settings.register_profile("theorylab", deadline=None, derandomize=True, max_examples=60)

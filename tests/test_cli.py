@@ -215,7 +215,7 @@ def test_list_show_and_doctor(command):
     assert "source: Theorem 1" in shown.stdout
     assert "starts-from-policy" in shown.stdout
     need = command("show", PLUGINS / "ucb1.py", "--seeds", "30").stdout
-    assert "best-arm-dominates needs 59 clean runs per instance to be supported, 30 are planned." in need
+    assert "best-arm-dominates: 59 clean runs per instance are needed for support, 30 are planned." in need
     assert r"\frac{8}{\tau^{2} \left(t + 1\right)}" in command("show", "nash-md", "--latex").stdout
     healthy = command("doctor")
     assert healthy.returncode == 0, healthy.stdout

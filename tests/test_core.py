@@ -707,6 +707,7 @@ ALLOWED = {
         "errors",
         "plugin",
         "problems",
+        "run.cluster",
         "run.codec",
         "run.context",
         "run.execute",

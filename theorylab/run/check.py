@@ -35,10 +35,11 @@ def check(request: Request, command: str, watcher: Watcher | None = None, ledger
     trials = Trials(plugin, request, plan, work, watcher, ledger)
     run_id = trials.begin(command)
     claims = [plugin.claims[name] for name in plan.claims]
-    if plugin.algorithm.draws_instance or any(claim.mode.is_pathwise for claim in claims):
-        verdicts, digests, interrupted = _all_at_once(plugin, plan, work, trials, watcher)
-    else:
-        verdicts, digests, interrupted = run_in_order(plugin, plan, trials)
+    with trials:
+        if plugin.algorithm.draws_instance or any(claim.mode.is_pathwise for claim in claims):
+            verdicts, digests, interrupted = _all_at_once(plugin, plan, work, trials, watcher)
+        else:
+            verdicts, digests, interrupted = run_in_order(plugin, plan, trials)
     answers: tuple[Any, ...] = ()
     if request.instance is not None and plugin.answers is not None and not interrupted:
         answers = tuple(plugin.answers(plan.subjects[0].instance, **plan.parameters))

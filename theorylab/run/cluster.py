@@ -68,45 +68,44 @@ def client_of(address: str) -> Iterator[Any]:
         yield client
 
 
-def cluster_blocks(locator: Locator, plan: Plan, blocks: Sequence[Job], work: Work, address: str) -> Iterator[list[TrialResult]]:
-    """Results block by block, as they are finished."""
+def cluster_blocks(locator: Locator, plan: Plan, blocks: Sequence[Job], work: Work, client: Any) -> Iterator[list[TrialResult]]:
+    """Results block by block, as they are finished; `client` from `client_of`."""
     from distributed import KilledWorker, as_completed
 
     expected = fingerprint(locator)
-    with client_of(address) as client:
-        waiting, suspected = list(reversed(blocks)), []
-        pending: dict[Any, Job] = {}
+    waiting, suspected = list(reversed(blocks)), []
+    pending: dict[Any, Job] = {}
 
-        def submit(job: Job) -> Any:
-            packed = pack(work, plan.subjects[job.subject], job)
-            future = client.submit(run_block_on_cluster, locator, packed, expected, pure=False, retries=0)
-            pending[future] = job
-            return future
+    def submit(job: Job) -> Any:
+        packed = pack(work, plan.subjects[job.subject], job)
+        future = client.submit(run_block_on_cluster, locator, packed, expected, pure=False, retries=0)
+        pending[future] = job
+        return future
 
-        def threads() -> int:  # workers come and go
-            return max(sum(client.nthreads().values()), 1)
+    def threads() -> int:  # workers come and go
+        return max(sum(client.nthreads().values()), 1)
 
-        done = as_completed([submit(waiting.pop()) for _ in range(min(len(waiting), AHEAD * threads()))])
-        for future in done:
-            job, error = pending.pop(future), future.exception()
-            if isinstance(error, PluginError):
-                raise error
-            if error is None:
-                yield future.result()
-            elif len(job.seeds) == 1:
-                suspected.append(job)
-            else:  # halve the block until the guilty seed is alone
-                middle = len(job.seeds) // 2
-                waiting += [Job(job.subject, job.seeds[:middle]), Job(job.subject, job.seeds[middle:])]
-            future.release()
-            while waiting and len(pending) < AHEAD * threads():
-                done.add(submit(waiting.pop()))
-        for job in suspected:  # a worker that dies takes blameless neighbours along: each runs alone once more
-            future = submit(job)
-            error = future.exception()
-            if error is None:
-                yield future.result()
-            else:
-                died = isinstance(error, KilledWorker)
-                problem = f"{DEATHS + 1} cluster workers died under it" if died else f"the cluster failed: {error}"
-                yield [TrialResult(job.subject, job.seeds[0], problem=problem)]
+    done = as_completed([submit(waiting.pop()) for _ in range(min(len(waiting), AHEAD * threads()))])
+    for future in done:
+        job, error = pending.pop(future), future.exception()
+        if isinstance(error, PluginError):
+            raise error
+        if error is None:
+            yield future.result()
+        elif len(job.seeds) == 1:
+            suspected.append(job)
+        else:  # halve the block until the guilty seed is alone
+            middle = len(job.seeds) // 2
+            waiting += [Job(job.subject, job.seeds[:middle]), Job(job.subject, job.seeds[middle:])]
+        future.release()
+        while waiting and len(pending) < AHEAD * threads():
+            done.add(submit(waiting.pop()))
+    for job in suspected:  # a worker that dies takes blameless neighbours along: each runs alone once more
+        future = submit(job)
+        error = future.exception()
+        if error is None:
+            yield future.result()
+        else:
+            died = isinstance(error, KilledWorker)
+            problem = f"{DEATHS + 1} cluster workers died under it" if died else f"the cluster failed: {error}"
+            yield [TrialResult(job.subject, job.seeds[0], problem=problem)]

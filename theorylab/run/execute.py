@@ -40,7 +40,7 @@ def execute(
     workers: int = 0,
     timeout_s: float | None = None,
     memory_mib: int | None = None,
-    cluster: str | None = None,
+    client: Any = None,
     finished: Finished = lambda results: None,
 ) -> list[TrialResult]:
     """Results in the order of the plan, whatever the order of completion. `finished` is told of each block as it is done.
@@ -48,13 +48,13 @@ def execute(
     workers    0: threads of this process; n: so many processes
     timeout_s  per trial; needs processes, since nothing interrupts a kernel from inside
     memory_mib address space of a worker process
-    cluster    address of a Dask scheduler, in the place of processes
+    client     of a Dask cluster, in the place of processes
     """
     done: list[TrialResult] = []
-    if cluster is not None:
+    if client is not None:
         from theorylab.run.cluster import cluster_blocks
 
-        source = cluster_blocks(locator, plan, blocks, work, cluster)
+        source = cluster_blocks(locator, plan, blocks, work, client)
     elif workers:
         source = _processes(locator, plan, blocks, work, workers, timeout_s, memory_mib)
     else:

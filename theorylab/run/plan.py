@@ -229,26 +229,32 @@ def what_it_decides(plan: Plan, plugin: Plugin, seeds: int) -> list[str]:
         remarks.append(
             f"If all drawn instances are clean, at most {share:.2g} of the family violates ({plan.confidence:.0%} sure)."
         )
+    said: dict[str, list[str]] = {}
     for claim in chosen:
-        remarks += _budget(claim, plan, seeds)
-    return remarks
+        if sentence := _budget(claim, plan, seeds):
+            said.setdefault(sentence, []).append(claim.name)
+    return remarks + [f"{_listed(names)}: {sentence}" for sentence, names in said.items()]
 
 
-def _budget(claim: Claim, plan: Plan, seeds: int) -> list[str]:
+def _listed(names: Sequence[str]) -> str:
+    """Three names, or two and how many more."""
+    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])} and {len(names) - 2} more"
+
+
+def _budget(claim: Claim, plan: Plan, seeds: int) -> str:
+    """What so many seeds can decide of a statistical claim; empty for others."""
     if isinstance(claim.mode, WithProbability):
         delta = 1.0 - claim.mode.probability
         need = binomial.clean_runs_anytime(delta, 1.0 - plan.confidence)
         if seeds < need:
-            return [f"{claim.name} needs {need} clean runs per instance to be supported, {seeds} are planned."]
+            return f"{need} clean runs per instance are needed for support, {seeds} are planned."
         worst = next(
             k for k in range(seeds + 2)
             if k > seeds or binomial.log_e_above(k, seeds, delta) >= refutation_threshold(plan.alpha, plan.registered)
         )  # fmt: skip
-        return [f"{claim.name}: {seeds} runs per instance refute it from {worst} failures on."]
+        return f"{seeds} runs per instance refute from {worst} failures on."
     if isinstance(claim.mode, OnAverage) or (isinstance(claim.mode, AtRate) and claim.bound.names):
         threshold = refutation_threshold(plan.alpha, plan.registered)
         factor = (math.exp(min(threshold / seeds, 700.0)) - 1.0) / 0.99
-        return [
-            f"{claim.name}: {seeds} seeds per instance can refute a mean at least {1 + factor:.3g} times the bound, never less."
-        ]
-    return []
+        return f"{seeds} seeds per instance can refute a mean at least {1 + factor:.3g} times the bound, never less."
+    return ""

@@ -7,6 +7,9 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any
 
 from theorylab import __version__
 from theorylab.errors import LedgerError, PluginError
@@ -46,10 +49,25 @@ class Trials:
         self.keys: list[str] = []
         self.context = ""
         self.done = self.stored = self.known_count = 0
+        self._open, self._connected = ExitStack(), None
         self.is_repeated = False  # whether one trial was run twice to see that it agrees with itself
         if ledger is not None:
             self.context = context_digest(request.locator, work)
             self.keys = [subject_key(subject) for subject in plan.subjects]
+
+    def __enter__(self) -> Trials:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._open.close()
+
+    def _client(self) -> Any:
+        """The client of the cluster, connected at the first block and kept until the last; None without a cluster."""
+        if self.request.cluster is not None and self._connected is None:
+            from theorylab.run.cluster import client_of
+
+            self._connected = self._open.enter_context(client_of(self.request.cluster))
+        return self._connected
 
     def begin(self, command: str) -> str | None:
         """Note the run in the ledger; its id there."""
@@ -92,7 +110,7 @@ class Trials:
         try:
             results = execute(
                 self.plugin, self.request.locator, self.plan, blocks, self.work, workers=self.request.workers,
-                timeout_s=self.request.timeout_s, memory_mib=self.request.memory_mib, cluster=self.request.cluster, finished=self._finished,
+                timeout_s=self.request.timeout_s, memory_mib=self.request.memory_mib, client=self._client(), finished=self._finished,
             )  # fmt: skip
         except Interrupted as stop:
             raise Interrupted(in_order([*found, *_without_repeats(stop.results)]), stop.status) from None

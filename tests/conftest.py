@@ -38,3 +38,21 @@ def command():
         )  # fmt: skip
 
     return call
+
+
+@pytest.fixture(scope="session")
+def living():
+    """`living(group)`: processes of a group that still run; the dead that nobody has waited for do not count."""
+
+    def find(group):
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                state, _, pgrp = stat.read_text().rpartition(")")[2].split()[:3]
+            except OSError:
+                continue
+            if int(pgrp) == group and state not in "ZX":
+                found.append(stat.parent.name)
+        return found
+
+    return find

@@ -115,21 +115,8 @@ def test_a_plugin_that_forks(tmp_path, workers):
     assert done.returncode == 0, done.stderr
 
 
-def living(group):
-    """Processes of a group that still run; the dead that nobody has waited for do not count."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, pgrp = stat.read_text().rpartition(")")[2].split()[:3]
-        except OSError:
-            continue
-        if int(pgrp) == group and state not in "ZX":
-            found.append(stat.parent.name)
-    return found
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="parents are watched on Linux")
-def test_killed_runs_leave_no_orphans(tmp_path):
+def test_killed_runs_leave_no_orphans(tmp_path, living):
     process = subprocess.Popen(
         [sys.executable, "-m", "theorylab", "check", str(STEADY), "--seeds", "400", "--chunk", "2", "--workers", "2"],
         cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,

@@ -483,3 +483,30 @@ def test_a_worker_that_eats_memory_is_stopped(tmp_path):
     report = check(Request(locator, seeds=1, workers=1, memory_mib=4096), "test")
     assert report.verdicts[0].status == "ERROR"
     assert "Unable to allocate" in report.verdicts[0].reason or "MemoryError" in report.verdicts[0].reason
+
+
+# -- memory ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_judged_is_forgotten(tmp_path):
+    """Runs of statistical claims are folded into the states of their tests: what lives does not grow with the seeds."""
+    import gc
+
+    from theorylab.run.judge import SLICE
+    from theorylab.run.trials import Watcher
+
+    path = plugin_file(tmp_path, 'return {"x": float(rng.random())}')
+    text = Path(path.value).read_text().replace("Always()", "OnAverage(), within=lambda: (0, 1)").replace("Always,", "OnAverage,")
+    Path(path.value).write_text(text.replace("return 2", "return 0.5"))
+    most = 0
+
+    class Counting(Watcher):
+        def ran(self, done, total):
+            nonlocal most
+            if done % 1000 < 40:
+                most = max(most, sum(isinstance(o, TrialResult) for o in gc.get_objects()))
+
+    report = check(Request(path, seeds=9000), "test", Counting())
+    assert report.verdicts[0].evidence.trials == 9000
+    # A slice, the one that is being made beside it, and blocks in flight.
+    assert most <= 2 * SLICE + 500

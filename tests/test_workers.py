@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -143,7 +142,7 @@ def test_prints_of_a_plugin_stay_off_stdout(command, tmp_path):
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_the_run_with_a_report_and_no_orphans(tmp_path, workers, sent):
+def test_a_signal_stops_the_run_with_a_report_and_no_orphans(tmp_path, living, workers, sent):
     slow = tmp_path / "slow.py"
     slow.write_text("""
 import time
@@ -185,16 +184,3 @@ plugin.reference("one", One())
     while living(process.pid) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not living(process.pid)
-
-
-def living(group):
-    """Processes of a group that still run; the dead that nobody has waited for do not count."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, pgrp = stat.read_text().rpartition(")")[2].split()[:3]
-        except OSError:
-            continue
-        if int(pgrp) == group and state not in "ZX":
-            found.append(stat.parent.name)
-    return found

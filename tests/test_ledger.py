@@ -377,6 +377,26 @@ def test_runs_that_are_not_there_are_named(tmp_path, command):
     assert "No run 'zzz'" in done.stderr
 
 
+def test_measures_are_kept_on_request(tmp_path, command):
+    environment = {"THEORYLAB_LEDGER": str(tmp_path / "l.sqlite")}
+    command("check", STEADY.value, "--seeds", 3, env=environment)
+    done = command("export", "last", "--measures", env=environment)
+    assert done.returncode == 2
+    assert "--keep-measures" in done.stderr
+    assert command("check", STEADY.value, "--seeds", 3, "--keep-measures", env=environment).returncode == 0
+    rows = list(csv.DictReader(command("export", "last", "--measures", env=environment).stdout.splitlines()))
+    assert len(rows) == 2 * 3 * 2
+    from theorylab.run.streams import trial_stream
+
+    row = next(r for r in rows if (r["instance"], r["seed"], r["measure"]) == ("half", "2", "x"))
+    assert float(row["value"]) == trial_stream(0, "steady", row["instance_digest"], 2).random() * 0.5
+    with sqlite3.connect(tmp_path / "l.sqlite") as raw:
+        raw.execute("UPDATE measures SET payload = zeroblob(40) WHERE seed = 1")
+    assert [r.table for r in Ledger.open_to_read(tmp_path / "l.sqlite").bad_rows()] == ["measures", "measures"]
+    assert len(command("export", "last", "--measures", env=environment).stdout.splitlines()) == 1 + 2 * 2 * 2
+    assert command("check", STEADY.value, "--keep-measures", "--ledger", "off").returncode == 2
+
+
 # -- plugins that break the contract ----------------------------------------------------------------------------------------------
 
 

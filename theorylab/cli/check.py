@@ -40,6 +40,7 @@ COUNTEREXAMPLES = Path(".theorylab") / "counterexamples"
     "--cluster", metavar="ADDRESS", help="Run on Dask: tcp://HOST:PORT, a scheduler file, or local:N. Never changes a result."
 )
 @click.option("--resume", is_flag=True, help="Go on with the last run of PLUGIN that was interrupted, with its options.")
+@click.option("--keep-measures", is_flag=True, help="Keep all that the runs return in the ledger, for export.")
 @click.option("--no-cache", is_flag=True, help="Run again what the ledger knows.")
 @ledger_option
 @click.option("-v", "--verbose", is_flag=True, help="Say of every claim what it states and what was found.")
@@ -93,6 +94,8 @@ def check_command(
         use_cache=not no_cache, **options,
     )  # fmt: skip
     where = ledger_path(ledger)
+    if options["keep_measures"] and where is None:
+        raise UsageError("--keep-measures needs a ledger: leave --ledger off out.")
     store = Ledger.open(where) if where is not None else None
     if resume:
         request = resumed(request, store, where)

@@ -91,15 +91,18 @@ def diff_command(first: str, second: str, ledger: str | None, style: str) -> int
 @click.argument("run")
 @ledger_option
 @click.option("--format", "style", type=click.Choice(["csv", "json", "parquet"]), default="csv", show_default=True)
+@click.option(
+    "--measures", is_flag=True, help="What the runs returned (kept with --keep-measures): a line per measure and entry."
+)
 @click.option("-o", "--output", metavar="FILE", help="Where to; stdout if left out (not for parquet).")
-def export_command(run: str, ledger: str | None, style: str, output: str | None) -> int:
+def export_command(run: str, ledger: str | None, style: str, measures: bool, output: str | None) -> int:
     """Write what every trial of RUN said of every claim: a line per trial and claim."""
     from theorylab.errors import UsageError
-    from theorylab.report.history import trial_rows, write_csv, write_json, write_parquet
+    from theorylab.report.history import COLUMNS, MEASURE_COLUMNS, measure_rows, trial_rows, write_csv, write_json, write_parquet
 
     store = _open(ledger)
     row = store.run(run)
-    rows = trial_rows(store, row)
+    rows = measure_rows(store, row) if measures else trial_rows(store, row)
     try:
         if style == "parquet":
             if output is None:
@@ -108,7 +111,7 @@ def export_command(run: str, ledger: str | None, style: str, output: str | None)
             return 0
         stream = open(output, "w", encoding="utf-8", newline="") if output is not None else sys.stdout  # noqa: SIM115
         try:
-            write_csv(rows, stream) if style == "csv" else write_json(rows, row, stream)
+            write_csv(rows, MEASURE_COLUMNS if measures else COLUMNS, stream) if style == "csv" else write_json(rows, row, stream)
         finally:
             if output is not None:
                 stream.close()

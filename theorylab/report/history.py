@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from theorylab.errors import LedgerError, UsageError
+from theorylab.run.codec import seeds_from_json
 from theorylab.run.ledger import Ledger, RunRow, is_alive
 
 #: Relative change of measured / bound that `diff` shows.
@@ -107,9 +108,30 @@ def trial_rows(ledger: Ledger, row: RunRow) -> Iterator[dict[str, Any]]:
             }  # fmt: skip
 
 
-def write_csv(rows: Iterator[dict[str, Any]], stream: IO[str]) -> None:
+#: Columns of an export of measures: one line per trial, measure and entry.
+MEASURE_COLUMNS = ("run", "plugin", "instance", "instance_digest", "seed", "measure", "entry", "value")
+
+
+def measure_rows(ledger: Ledger, row: RunRow) -> Iterator[dict[str, Any]]:
+    """A line per kept measure and entry, in the order of the plan. Raises LedgerError if none was kept."""
+    found = False
+    for subject in row.about["subjects"]:
+        for seeds in seeds_from_json(subject["seeds"]):
+            for seed, measures in ledger.measures_of(row.about["context"], subject["key"], seeds):
+                found = True
+                for name, array in measures.items():
+                    for entry, value in enumerate(array.ravel().tolist()):
+                        yield {
+                            "run": row.id, "plugin": row.plugin, "instance": subject["label"], "instance_digest": subject["digest"],
+                            "seed": seed, "measure": name, "entry": entry, "value": value,
+                        }  # fmt: skip
+    if not found:
+        raise LedgerError(f"No measures of run {row.id} were kept. Run it with --keep-measures.", 2)
+
+
+def write_csv(rows: Iterator[dict[str, Any]], columns: Sequence[str], stream: IO[str]) -> None:
     """Lists are JSON inside their cell; floats are exact."""
-    writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({name: json.dumps(value) if isinstance(value, list) else value for name, value in row.items()})

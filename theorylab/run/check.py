@@ -31,7 +31,7 @@ def check(request: Request, command: str, watcher: Watcher | None = None, ledger
     watcher.planned(plan)
     for name in plan.claims:  # compile the formulas once, before threads share them
         plugin.claims[name].bound.prepare()
-    work = Work(plan.claims, plan.parameters, plan.root_seed, dropped=plan.dropped)
+    work = Work(plan.claims, plan.parameters, plan.root_seed, dropped=plan.dropped, keep_measures=request.keep_measures)
     trials = Trials(plugin, request, plan, work, watcher, ledger)
     run_id = trials.begin(command)
     claims = [plugin.claims[name] for name in plan.claims]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
+
+import numpy as np
 
 from theorylab.registry import Locator
 from theorylab.run.records import Observation, Request, Suspect, TrialResult
@@ -55,6 +58,27 @@ def _observation(row: list[Any]) -> Observation:
             value = tuple(value)
         values[name] = value
     return Observation(**values)
+
+
+def encode_measures(measures: Mapping[str, Any]) -> bytes:
+    """All that a run returned, as float64: names and shapes, then the numbers. Raises ValueError for what is no number."""
+    try:
+        arrays = {name: np.asarray(value, dtype="<f8") for name, value in measures.items()}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"a measure is no array of numbers: {error}") from None
+    head = json.dumps([[name, list(array.shape)] for name, array in arrays.items()]).encode()
+    return len(head).to_bytes(4, "little") + head + b"".join(array.tobytes() for array in arrays.values())
+
+
+def decode_measures(payload: bytes) -> dict[str, Any]:
+    """The measures again."""
+    size = int.from_bytes(payload[:4], "little")
+    out, at = {}, 4 + size
+    for name, shape in json.loads(payload[4:at]):
+        count = math.prod(shape)
+        out[name] = np.frombuffer(payload, dtype="<f8", count=count, offset=at).reshape(shape)
+        at += 8 * count
+    return out
 
 
 def request_to_json(request: Request) -> dict[str, Any]:

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from theorylab.errors import LedgerError
-from theorylab.run.codec import decode, encode, seeds_from_json
+from theorylab.run.codec import decode, decode_measures, encode, encode_measures, seeds_from_json
 from theorylab.run.records import TrialResult
 
 #: Version of the tables. Files of older versions are migrated; one of the next version is read, not written.
-VERSION = 2
+VERSION = 3
 
 #: Where a project keeps its ledger, unless it is told otherwise.
 DEFAULT = Path(".theorylab") / "ledger.sqlite"
@@ -39,6 +39,10 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         "CREATE TABLE trials (context TEXT NOT NULL, subject TEXT NOT NULL, seed INTEGER NOT NULL, claims TEXT NOT NULL,"
         " payload BLOB NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (context, subject, seed)) WITHOUT ROWID",
         "CREATE TABLE instances (digest TEXT PRIMARY KEY, body TEXT NOT NULL, check_digest TEXT NOT NULL)",
+    ),
+    3: (
+        "CREATE TABLE measures (context TEXT NOT NULL, subject TEXT NOT NULL, seed INTEGER NOT NULL, payload BLOB NOT NULL,"
+        " digest TEXT NOT NULL, PRIMARY KEY (context, subject, seed)) WITHOUT ROWID",
     ),
     2: ("ALTER TABLE trials ADD COLUMN stored REAL NOT NULL DEFAULT 0",),
 }
@@ -124,12 +128,19 @@ class Ledger:
 
     # -- trials -----------------------------------------------------------------------------------------------------------
 
-    def lookup(self, context: str, subject: str, index: int, seeds: Sequence[int], claims: Sequence[str]) -> list[TrialResult]:
-        """The trials of a subject that are known for all these claims, as trials of subject number `index`; damaged rows are not."""
+    def lookup(
+        self, context: str, subject: str, index: int, seeds: Sequence[int], claims: Sequence[str], *, with_measures: bool = False
+    ) -> list[TrialResult]:
+        """The trials of a subject that are known for all these claims, as trials of subject number `index`; damaged rows are not.
+
+        with_measures: only those of which the measures are kept too
+        """
         wanted, asked, found = set(seeds), set(claims), []
         query = "SELECT seed, claims, payload, digest FROM trials WHERE context = ? AND subject = ? AND seed BETWEEN ? AND ? ORDER BY seed"
         values = (context, subject, min(seeds, default=0), max(seeds, default=-1))
         try:
+            if with_measures:
+                wanted &= {seed for seed, _ in self.measures_of(context, subject, seeds)}
             for seed, known, payload, digest in self._db.execute(query, values):
                 if (
                     seed not in wanted
@@ -153,21 +164,45 @@ class Ledger:
         Raises LedgerError if they could not be written.
         """
         now = time.time()
-        values = []
+        values, numbers = [], []
         for subject, result in rows:
             if result.problem is None:
                 payload = encode(result)
                 digest = _row_digest(context, subject, result.seed, payload)
+                if result.measures is not None:
+                    body = encode_measures(result.measures)
+                    numbers.append((context, subject, result.seed, body, _row_digest(context, subject, result.seed, body)))
                 values.append((context, subject, result.seed, " ".join(sorted(result.observations)), payload, digest, now))
         sql = (
             "INSERT OR REPLACE INTO trials (context, subject, seed, claims, payload, digest, stored) VALUES (?, ?, ?, ?, ?, ?, ?)"
         )
-        self._write(lambda: self._db.executemany(sql, values))
+
+        def write() -> None:
+            self._db.executemany(sql, values)
+            if numbers:
+                self._db.executemany("INSERT OR REPLACE INTO measures VALUES (?, ?, ?, ?, ?)", numbers)
+
+        self._write(write)
         return len(values)
+
+    def measures_of(self, context: str, subject: str, seeds: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """(seed, measures) of the trials of a subject whose measures are kept; damaged rows are left out."""
+        query = (
+            "SELECT seed, payload, digest FROM measures WHERE context = ? AND subject = ? AND seed BETWEEN ? AND ? ORDER BY seed"
+        )
+        values = (context, subject, min(seeds, default=0), max(seeds, default=-1))
+        for seed, payload, digest in self._db.execute(query, values):
+            if seed in seeds and digest == _row_digest(context, subject, seed, payload):
+                yield seed, decode_measures(payload)
 
     def forget(self, context: str) -> None:
         """Drop the trials of a context: they are not to be trusted."""
-        self._write(lambda: self._db.execute("DELETE FROM trials WHERE context = ?", (context,)))
+
+        def write() -> None:
+            for table in ("trials", "measures"):
+                self._db.execute(f"DELETE FROM {table} WHERE context = ?", (context,))
+
+        self._write(write)
 
     # -- runs -------------------------------------------------------------------------------------------------------------
 
@@ -232,11 +267,13 @@ class Ledger:
         """Rows whose digest does not fit: bytes that changed on the disk. They are computed anew when they are asked for."""
         bad = []
         try:
-            for context, subject, seed, payload, digest in self._rows(
-                "SELECT context, subject, seed, payload, digest FROM trials"
-            ):
-                if digest != _row_digest(context, subject, seed, payload):
-                    bad.append(BadRow("trials", f"{subject} seed {seed}"))
+            tables = [name for (name,) in self._rows("SELECT name FROM sqlite_master WHERE name IN ('trials', 'measures')")]
+            for table in tables:
+                for context, subject, seed, payload, digest in self._rows(
+                    f"SELECT context, subject, seed, payload, digest FROM {table}"
+                ):
+                    if digest != _row_digest(context, subject, seed, payload):
+                        bad.append(BadRow(table, f"{subject} seed {seed}"))
             for run, about, document, digest in self._rows("SELECT id, about, document, digest FROM runs"):
                 if digest != _text_digest(run, about, document or ""):
                     bad.append(BadRow("runs", str(run)))

@@ -38,6 +38,7 @@ class Request:
     with_pictures: bool = False
     memory_mib: int | None = None  # address space of a worker process
     cluster: str | None = None  # tcp://HOST:PORT, a scheduler file, or local:N
+    keep_measures: bool = False  # whether the ledger keeps all that the runs returned, not only what it says of the claims
     use_cache: bool = True  # whether trials that the ledger knows are run again
 
 
@@ -133,6 +134,7 @@ class TrialResult:
     observations: Mapping[str, Observation] = field(default_factory=dict)
     problem: str | None = None
     digest: str = ""  # of every bit of every measure
+    measures: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)  # only on their way into the ledger
 
 
 @dataclass(frozen=True)

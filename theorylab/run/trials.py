@@ -8,6 +8,7 @@ import platform
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -128,7 +129,9 @@ class Trials:
         """The trials of a block that the ledger has."""
         if self.ledger is None or not self.request.use_cache:
             return []
-        return self.ledger.lookup(self.context, self.keys[job.subject], job.subject, job.seeds, self.plan.claims)
+        return self.ledger.lookup(
+            self.context, self.keys[job.subject], job.subject, job.seeds, self.plan.claims, with_measures=self.work.keep_measures
+        )
 
     def _finished(self, results: Sequence[TrialResult]) -> None:
         self.done += len(results)
@@ -156,7 +159,8 @@ def in_order(results: Sequence[TrialResult]) -> list[TrialResult]:
 
 def _without_repeats(results: Sequence[TrialResult]) -> list[TrialResult]:
     """One result per trial, whichever of two was finished first: they agree, or at most word their failure differently."""
-    return list({(r.subject, r.seed): r for r in sorted(results, key=lambda r: r.problem or "")}.values())
+    kept = {(r.subject, r.seed): r for r in sorted(results, key=lambda r: r.problem or "")}.values()
+    return [replace(r, measures=None) if r.measures is not None else r for r in kept]  # they are in the ledger now
 
 
 def run_in_order(plugin: Plugin, plan: Plan, trials: Trials) -> tuple[tuple[Verdict, ...], list[str], int]:

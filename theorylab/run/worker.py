@@ -33,6 +33,7 @@ class Work:
     root_seed: int
     mutant: str | None = None
     dropped: frozenset[str] = frozenset()  # assumptions that are not asked for
+    keep_measures: bool = False  # whether results carry all that the run returned
     stream: str | None = None  # names the random streams in the instance's place: common random numbers across instances
 
 
@@ -140,7 +141,9 @@ def _results(
     return [
         TrialResult(job.subject, seed, problem=row)
         if isinstance(row, str)
-        else TrialResult(job.subject, seed, observations, digest=measures_digest(row))
+        else TrialResult(
+            job.subject, seed, observations, digest=measures_digest(row), measures=row if work.keep_measures else None
+        )
         for seed, row, observations in zip(job.seeds, measured, seen, strict=True)
     ]
 

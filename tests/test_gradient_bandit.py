@@ -467,3 +467,14 @@ def test_a_users_own_arms(command, tmp_path):
     done = command("check", "gradient-bandit", "--instance", file)
     assert done.returncode == 2
     assert "line 2, column 'mean'" in done.stderr
+
+
+def test_step_sizes_of_users(command):
+    done = command(
+        "check", "gradient-bandit", "--instance", "large-rewards", "--set", "step_size=50", "--set", "horizon=50", "--seeds", 3
+    )
+    assert done.returncode == 0, done.stdout  # e^(2 eta R) is no float: what needs it is left out
+    assert " ERROR" not in done.stdout
+    done = command("check", "gradient-bandit", "--instance", "two-arms", "--set", "step_size=-1", "--seeds", 3)
+    assert done.returncode in (2, 3)
+    assert "step_size = -1 must be positive" in done.stdout + done.stderr

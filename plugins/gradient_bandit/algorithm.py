@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from theorylab.errors import InstanceError
 from theorylab.problems.bandit import Bandit
 from theorylab.problems.record import Array
 
@@ -58,6 +59,9 @@ MOST_MDP_STEPS = 5_000
 #: eta R, and pulls, of the run that shows what an arbitrary constant step size does at a finite horizon.
 FREEZING = 10.0
 FREEZING_PULLS = 1000
+
+#: eta R beyond which e^(2 eta R) is no float, and lower bounds are 0 for all that anybody could see.
+LARGEST_EXPONENT = 300.0
 
 #: Largest number of actions for which the MDP form is measured: policies are enumerated.
 MDP_ACTIONS = 4
@@ -114,7 +118,9 @@ def _root(function: Any, target: float) -> float:
 
 
 def excess(y: float) -> float:
-    """(e^y - 1 - y) / y, increasing from 0; a series where y is small."""
+    """(e^y - 1 - y) / y, increasing from 0; a series where y is small, infinite where e^y is no float."""
+    if y > 700.0:
+        return math.inf
     return y * (0.5 + y * (1 / 6 + y * (1 / 24 + y * (1 / 120 + y / 720)))) if y < 0.01 else (math.expm1(y) - y) / y
 
 
@@ -126,6 +132,8 @@ def curvature(eta: float) -> float:
 def tuned_step(bandit: Bandit, step_size: float) -> float:
     """The step size asked for; for 0 the eta with eta R^2 C = (best gap) / 2, at which the two-arm regret bound is about smallest."""
     R = float(bandit.reward_bound or 1.0)
+    if step_size < 0.0:
+        raise InstanceError(f"step_size = {step_size:g} must be positive, or 0 for one that suits the gap.")
     if step_size > 0.0:
         return step_size
     gap = bandit.best_gap if bandit.best_gap > TIE * R else 0.2 * R
@@ -329,8 +337,6 @@ def path_measures(
     own = log_policy(tuned.theta[late])[:, best]
     measures = {
         "late_t": points[late].astype(np.float64),
-        "late_regret": tuned.regret[late],
-        "late_failure": -np.expm1(own),
         "log_start_odds": float(log_odds(bandit.start, best)),
         "sampling_excess": tuned.scalars[SAMPLING],
         "paid_excess": tuned.scalars[PAID],
@@ -340,6 +346,8 @@ def path_measures(
         "path_scale": float(np.abs(bandit.start).max() + eta * R * points[-1] ** 0.5),
         "regret": tuned.regret[-1],
     }
+    if eta * R <= LARGEST_EXPONENT:
+        measures |= {"late_regret": tuned.regret[late], "late_failure": -np.expm1(own)}
     if bandit.best_gap > TIE * R:
         measures |= {
             "lowest": tuned.scalars[LOWEST], "growth": growth_rate(bandit, eta),

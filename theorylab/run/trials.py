@@ -158,8 +158,8 @@ def in_order(results: Sequence[TrialResult]) -> list[TrialResult]:
 
 
 def _without_repeats(results: Sequence[TrialResult]) -> list[TrialResult]:
-    """One result per trial, whichever of two was finished first: they agree, or at most word their failure differently."""
-    kept = {(r.subject, r.seed): r for r in sorted(results, key=lambda r: r.problem or "")}.values()
+    """One result per trial, whichever of two was finished first: they agree, unless one fell to an accident, and then the other counts."""
+    kept = {(r.subject, r.seed): r for r in sorted(results, key=lambda r: (r.problem is None, r.problem or ""))}.values()
     return [replace(r, measures=None) if r.measures is not None else r for r in kept]  # they are in the ledger now
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from theorylab.errors import PluginError, UsageError
@@ -68,7 +68,7 @@ def client_of(address: str) -> Iterator[Any]:
         yield client
 
 
-def cluster_blocks(locator: Locator, plan: Plan, blocks: Sequence[Job], work: Work, client: Any) -> Iterator[list[TrialResult]]:
+def cluster_blocks(locator: Locator, plan: Plan, blocks: Sequence[Job], work: Work, client: Any) -> Generator[list[TrialResult]]:
     """Results block by block, as they are finished; `client` from `client_of`."""
     from distributed import KilledWorker, as_completed
 

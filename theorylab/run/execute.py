@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
@@ -40,6 +40,7 @@ def execute(
     workers: int = 0,
     timeout_s: float | None = None,
     memory_mib: int | None = None,
+    pool: Any = None,
     client: Any = None,
     finished: Finished = lambda results: None,
 ) -> list[TrialResult]:
@@ -48,24 +49,28 @@ def execute(
     workers    0: threads of this process; n: so many processes
     timeout_s  per trial; needs processes, since nothing interrupts a kernel from inside
     memory_mib address space of a worker process
+    pool       of worker processes from `pool_of`, for callers that execute more than once; else one is made and closed here
     client     of a Dask cluster, in the place of processes
     """
     done: list[TrialResult] = []
-    if client is not None:
-        from theorylab.run.cluster import cluster_blocks
+    with contextlib.ExitStack() as stack:
+        if client is not None:
+            from theorylab.run.cluster import cluster_blocks
 
-        source = cluster_blocks(locator, plan, blocks, work, client)
-    elif workers:
-        source = _processes(locator, plan, blocks, work, workers, timeout_s, memory_mib)
-    else:
-        source = _threads(plugin, plan, blocks, work)
-    try:
-        with contextlib.redirect_stdout(sys.stderr):  # a plugin that prints must not spoil the result
+            source = cluster_blocks(locator, plan, blocks, work, client)
+        elif workers:
+            pool = pool or stack.enter_context(pool_of(workers, memory_mib))
+            source = _processes(pool, locator, plan, blocks, work, timeout_s)
+        else:
+            source = _threads(plugin, plan, blocks, work)
+        stack.callback(source.close)  # whatever stops us, what has not begun does not begin
+        stack.enter_context(contextlib.redirect_stdout(sys.stderr))  # a plugin that prints must not spoil the result
+        try:
             for results in source:
                 done += results
                 finished(results)
-    except KeyboardInterrupt as stop:
-        raise Interrupted(_sorted(done), stop_status(stop)) from None
+        except KeyboardInterrupt as stop:
+            raise Interrupted(_sorted(done), stop_status(stop)) from None
     return _sorted(done)
 
 
@@ -73,7 +78,7 @@ def _sorted(results: list[TrialResult]) -> list[TrialResult]:
     return sorted(results, key=lambda result: (result.subject, result.seed))
 
 
-def _threads(plugin: Plugin, plan: Plan, blocks: Sequence[Job], work: Work) -> Iterator[list[TrialResult]]:
+def _threads(plugin: Plugin, plan: Plan, blocks: Sequence[Job], work: Work) -> Generator[list[TrialResult]]:
     pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1)
     try:
         futures = [pool.submit(run_block, plugin, work, plan.subjects[job.subject], job) for job in blocks]
@@ -83,28 +88,35 @@ def _threads(plugin: Plugin, plan: Plan, blocks: Sequence[Job], work: Work) -> I
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _processes(
-    locator: Locator,
-    plan: Plan,
-    blocks: Sequence[Job],
-    work: Work,
-    workers: int,
-    timeout_s: float | None,
-    memory_mib: int | None,
-) -> Iterator[list[TrialResult]]:
+@contextlib.contextmanager
+def pool_of(workers: int, memory_mib: int | None) -> Iterator[Any]:
+    """Worker processes, gone afterwards: at once if anything went wrong."""
     from multiprocessing import get_context
 
     from pebble import ProcessPool
 
     pool = ProcessPool(max_workers=workers, context=get_context("spawn"), initializer=start_worker, initargs=[memory_mib])
+    try:
+        yield pool
+        pool.close()
+    except BaseException:
+        pool.stop()
+        raise
+    finally:
+        pool.join(timeout=5)
+
+
+def _processes(
+    pool: Any, locator: Locator, plan: Plan, blocks: Sequence[Job], work: Work, timeout_s: float | None
+) -> Generator[list[TrialResult]]:
     again: set[tuple[int, int]] = set()
 
     def schedule(job: Job) -> Any:
         limit = None if timeout_s is None else GRACE_S + timeout_s * len(job.seeds)
         return pool.schedule(run_block_in_worker, args=[locator, pack(work, plan.subjects[job.subject], job)], timeout=limit)
 
+    pending = {schedule(job): job for job in blocks}
     try:
-        pending = {schedule(job): job for job in blocks}
         while pending:
             future = next(as_completed(pending))
             job = pending.pop(future)
@@ -121,12 +133,9 @@ def _processes(
                 for half in (job.seeds[:middle], job.seeds[middle:]):
                     smaller = Job(job.subject, half)
                     pending[schedule(smaller)] = smaller
-        pool.close()
     except BaseException:
         pool.stop()
         raise
-    finally:
-        pool.join(timeout=5)
 
 
 def _failure(future: Any, timeout_s: float | None) -> str | None:

@@ -18,7 +18,7 @@ from theorylab.plugin import Plugin
 from theorylab.problems.record import Instance, to_json
 from theorylab.run.codec import request_to_json, seeds_to_json
 from theorylab.run.context import context_digest, source_digest, subject_key
-from theorylab.run.execute import Interrupted, execute
+from theorylab.run.execute import Interrupted, execute, pool_of
 from theorylab.run.judge import InOrder, slices
 from theorylab.run.ledger import Ledger
 from theorylab.run.plan import jobs
@@ -50,7 +50,9 @@ class Trials:
         self.keys: list[str] = []
         self.context = ""
         self.done = self.stored = self.known_count = 0
-        self._open, self._connected = ExitStack(), None
+        self._open = ExitStack()
+        self._connected: Any = None
+        self._processes: Any = None
         self.is_repeated = False  # whether one trial was run twice to see that it agrees with itself
         if ledger is not None:
             self.context = context_digest(request.locator, work)
@@ -60,7 +62,7 @@ class Trials:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._open.close()
+        self._open.__exit__(kind, error, trace)
 
     def _client(self) -> Any:
         """The client of the cluster, connected at the first block and kept until the last; None without a cluster."""
@@ -69,6 +71,12 @@ class Trials:
 
             self._connected = self._open.enter_context(client_of(self.request.cluster))
         return self._connected
+
+    def _pool(self) -> Any:
+        """Worker processes, started at the first block and kept until the last; None where threads do the work."""
+        if self.request.workers and self.request.cluster is None and self._processes is None:
+            self._processes = self._open.enter_context(pool_of(self.request.workers, self.request.memory_mib))
+        return self._processes
 
     def begin(self, command: str) -> str | None:
         """Note the run in the ledger; its id there."""
@@ -111,7 +119,7 @@ class Trials:
         try:
             results = execute(
                 self.plugin, self.request.locator, self.plan, blocks, self.work, workers=self.request.workers,
-                timeout_s=self.request.timeout_s, memory_mib=self.request.memory_mib, client=self._client(), finished=self._finished,
+                timeout_s=self.request.timeout_s, pool=self._pool(), client=self._client(), finished=self._finished,
             )  # fmt: skip
         except Interrupted as stop:
             raise Interrupted(in_order([*found, *_without_repeats(stop.results)]), stop.status) from None

@@ -284,3 +284,11 @@ def test_a_pipe_that_closes_early_is_no_error(command):
     )
     assert done.stdout.startswith("nash-md: ")
     assert "Traceback" not in done.stderr
+
+
+def test_an_audit_of_one_mutant(command):
+    done = command("audit", PLUGINS / "ucb1.py", "--mutant", "losses-as-wins", "--seeds", "100")
+    assert done.returncode == 0, done.stdout
+    done = command("audit", PLUGINS / "ucb1.py", "--mutant", "nobody")
+    assert done.returncode == 2
+    assert "no mutant 'nobody'" in done.stderr

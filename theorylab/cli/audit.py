@@ -15,9 +15,10 @@ from theorylab.cli.options import running_options
 @click.command("audit", short_help="Print the kill matrix.")
 @click.argument("plugin")
 @click.option("--seeds", type=click.IntRange(min=1), default=16, show_default=True, help="Seeds per mutant.")
+@click.option("--mutant", "mutants", multiple=True, metavar="NAME", help="Only this mutant; may be repeated.")
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @running_options
-def audit_command(plugin: str, seeds: int, style: str, **options: Any) -> int:
+def audit_command(plugin: str, seeds: int, mutants: tuple[str, ...], style: str, **options: Any) -> int:
     """Run every broken variant (mutant) of PLUGIN in the algorithm's place: each must be refuted, by the claims that say so.
 
     Exits with 1 when a mutant survives or a claim refutes none, unless the plugin states the reason.
@@ -33,9 +34,9 @@ def audit_command(plugin: str, seeds: int, style: str, **options: Any) -> int:
     request = Request(locator=find(plugin), seeds=seeds, **options)
     if wants_progress():
         with err.status("auditing") as status:
-            result = audit(request, lambda mutant: status.update(f"auditing: {mutant}"))
+            result = audit(request, lambda mutant: status.update(f"auditing: {mutant}"), mutants)
     else:
-        result = audit(request)
+        result = audit(request, mutants=mutants)
     result = dataclasses.replace(result, seconds=time.monotonic() - started)
     code = 0 if result.is_clean else 1
     if style == "json":

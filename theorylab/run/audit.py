@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from theorylab.errors import UsageError
 from theorylab.plugin import Plugin
 from theorylab.registry import load
 from theorylab.run.confirm import confirm
@@ -41,16 +42,22 @@ class Audit:
         return not (self.survivors or self.toothless or self.missed or self.false_alarms)
 
 
-def audit(request: Request, told: Callable[[str], None] = lambda mutant: None) -> Audit:
-    """Run every mutant on the named instances and a few drawn ones. Claims expected to be refuted take no part."""
+def audit(request: Request, told: Callable[[str], None] = lambda mutant: None, mutants: Sequence[str] = ()) -> Audit:
+    """Run every mutant, or those named, on the named instances and a few drawn ones. Claims expected to be refuted take no part.
+
+    Raises UsageError for a mutant that the plugin does not have.
+    """
     plugin = load(request.locator)
+    for name in mutants:
+        if name not in plugin.mutants:
+            raise UsageError(f"{plugin.name} has no mutant {name!r}. Mutants: {', '.join(plugin.mutants)}.")
     plan = make_plan(request, plugin)
     for name in plan.claims:
         plugin.claims[name].bound.prepare()
     claims = tuple(name for name in plan.claims if plugin.claims[name].expected == "supported")
     matrix: dict[str, dict[str, bool]] = {name: {} for name in claims}
     false_alarms: tuple[str, ...] = ()
-    for mutant in (None, *plugin.mutants):
+    for mutant in (None, *(mutants or plugin.mutants)):
         told(mutant or "the algorithm itself")
         work = Work(claims, plan.parameters, plan.root_seed, mutant)
         results = execute(
@@ -72,17 +79,13 @@ def audit(request: Request, told: Callable[[str], None] = lambda mutant: None) -
 
 def _summary(plugin: Plugin, matrix: dict[str, dict[str, bool]], false_alarms: tuple[str, ...]) -> Audit:
     claims = list(matrix)
-    killed = {mutant: [name for name in claims if matrix[name][mutant]] for mutant in plugin.mutants}
-    excused = {m.name: m.survives for m in plugin.mutants.values() if m.survives}
+    tried = {name: m for name, m in plugin.mutants.items() if any(name in row for row in matrix.values())}
+    killed = {mutant: [name for name in claims if matrix[name][mutant]] for mutant in tried}
+    excused = {m.name: m.survives for m in tried.values() if m.survives}
     excused |= {c.name: c.toothless for c in plugin.claims.values() if c.toothless}
-    survivors = [m.name for m in plugin.mutants.values() if not killed[m.name] and not m.survives]
+    survivors = [m.name for m in tried.values() if not killed[m.name] and not m.survives]
     toothless = [name for name in claims if not any(matrix[name].values()) and not plugin.claims[name].toothless]
-    missed = [
-        (m.name, claim)
-        for m in plugin.mutants.values()
-        for claim in m.refuted_by
-        if claim in matrix and not matrix[claim][m.name]
-    ]
+    missed = [(m.name, claim) for m in tried.values() for claim in m.refuted_by if claim in matrix and not matrix[claim][m.name]]
     # A mutant said to be equivalent must not be refuted either: then the stated reason is wrong.
-    missed += [(m.name, claim) for m in plugin.mutants.values() if m.survives for claim in killed[m.name]]
+    missed += [(m.name, claim) for m in tried.values() if m.survives for claim in killed[m.name]]
     return Audit(plugin.name, matrix, tuple(survivors), tuple(toothless), tuple(missed), excused, false_alarms)

@@ -15,17 +15,19 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from theorylab.errors import LedgerError, PluginError
-from theorylab.registry import Locator
+from theorylab.registry import Locator, load
 from theorylab.run import ledger as ledgers
 from theorylab.run.check import check
 from theorylab.run.codec import decode, encode, request_from_json, request_to_json
 from theorylab.run.ledger import MIGRATIONS, VERSION, Ledger
-from theorylab.run.records import Observation, Request, Suspect, TrialResult
+from theorylab.run.records import Job, Observation, Request, Subject, Suspect, TrialResult
+from theorylab.run.worker import Work, run_block, shared_state
 
 PLUGINS = Path(__file__).resolve().parent / "plugins"
 STEADY = Locator("steady", str(PLUGINS / "steady.py"), "file")
@@ -471,6 +473,19 @@ def test_runs_that_break_the_contract_are_named(tmp_path, monkeypatch, body, run
     import re
 
     assert re.search(message, verdict.reason), verdict.reason
+
+
+@pytest.mark.parametrize("body", ['object.__setattr__(one, "scale", 2.0)', "np.random.seed(1)", 'import os; os.chdir("/")'])
+def test_what_one_thread_has_changed_is_no_reference_for_another(tmp_path, monkeypatch, body):
+    monkeypatch.chdir(tmp_path)
+    np.random.seed(7)  # noqa: NPY002 - not the state that the run leaves behind
+    plugin = load(plugin_file(tmp_path, body + '; return {"x": 1.0}'))
+    subject, work = Subject("one", "reference", plugin.references["one"]), Work(("below-two",), {}, 0)
+    world = shared_state()
+    for seed in (0, 1):  # the second begins after the first has done its harm
+        (result,) = run_block(plugin, work, subject, Job(0, (seed,)), world)
+        assert result.problem is not None
+        assert "the run changed" in result.problem
 
 
 def test_the_guilty_seed_of_a_batch_is_found(tmp_path):

@@ -61,7 +61,7 @@ def report_command(run: str, ledger: str | None, style: str, verbose: bool) -> i
         print(to_text(dict(document)))
     else:
         out = console()
-        out.print(f"Run {row.id}: {row.command}", markup=False)
+        out.print(f"Run {row.id}: {row.command}", markup=False, soft_wrap=True)  # in one line, to be copied
         print_document(document, out, verbose=verbose)
     return int(document["exit_status"])
 

@@ -16,7 +16,7 @@ from theorylab.plugin import Plugin
 from theorylab.run.observe import Names
 from theorylab.run.records import Confirmation, Plan, Suspect, TrialResult
 from theorylab.run.streams import trial_stream
-from theorylab.run.worker import Work, instance_digest
+from theorylab.run.worker import Work
 
 PRECISIONS = (106, 212, 424, 848, 1696, 4096)
 
@@ -41,9 +41,9 @@ class Replays:
             return None
         key = (subject, seed, until, precision)
         if key not in self._kept:
-            instance = self.plan.subjects[subject].instance
-            rng = trial_stream(self.work.root_seed, self.plugin.name, instance_digest(instance), seed)
-            self._kept[key] = self.twin(instance, rng, until, **self.work.parameters)
+            about = self.plan.subjects[subject]
+            rng = trial_stream(self.work.root_seed, self.plugin.name, about.digest, seed)
+            self._kept[key] = self.twin(about.instance, rng, until, **self.work.parameters)
         return self._kept[key]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import theorylab
 from theorylab.registry import Locator
 from theorylab.run.records import Subject
-from theorylab.run.worker import Work, instance_digest
+from theorylab.run.worker import Work
 
 #: Packages whose versions may change the last bit of a result.
 NUMERICS = ("numpy", "scipy", "numba", "sympy")
@@ -79,4 +79,4 @@ def _files_digest(files: Iterable[Path], root: Path) -> str:
 def subject_key(subject: Subject) -> str:
     """The instance, and what of its origin decides which claims speak of it."""
     label = subject.label if subject.origin == "reference" else ""
-    return f"{instance_digest(subject.instance)}|{subject.origin}|{label}|{int(subject.pathwise_only)}"
+    return f"{subject.digest}|{subject.origin}|{label}|{int(subject.pathwise_only)}"

@@ -14,7 +14,7 @@ from theorylab.errors import stop_status
 from theorylab.plugin import Plugin
 from theorylab.registry import Locator
 from theorylab.run.records import Job, Plan, TrialResult
-from theorylab.run.worker import Work, pack, run_block, run_block_in_worker, start_worker
+from theorylab.run.worker import Work, pack, run_block, run_block_in_worker, shared_state, start_worker
 
 Finished = Callable[[Sequence[TrialResult]], None]
 
@@ -81,7 +81,8 @@ def _sorted(results: list[TrialResult]) -> list[TrialResult]:
 def _threads(plugin: Plugin, plan: Plan, blocks: Sequence[Job], work: Work) -> Generator[list[TrialResult]]:
     pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1)
     try:
-        futures = [pool.submit(run_block, plugin, work, plan.subjects[job.subject], job) for job in blocks]
+        world = shared_state()
+        futures = [pool.submit(run_block, plugin, work, plan.subjects[job.subject], job, world) for job in blocks]
         for future in as_completed(futures):
             yield future.result()
     finally:

@@ -28,7 +28,7 @@ from theorylab.run.judge import judge
 from theorylab.run.observe import NOISE
 from theorylab.run.plan import dropped_assumptions, jobs, make_plan, select_claims, split_settings
 from theorylab.run.records import Job, Observation, Plan, Request, Subject, TrialResult, Verdict
-from theorylab.run.worker import Work, run_block
+from theorylab.run.worker import Work, run_block, shared_state
 from theorylab.statistics import binomial, grid
 
 #: Examples per round of the engine: between rounds the clock is looked at.
@@ -220,11 +220,12 @@ def _run_once(plugin: Plugin, claims: Sequence[Claim], work: Work, instance: Any
     subject = Subject("hunted", "drawn", instance, (0,))
     kinds = {kind: tuple(c.name for c in claims if c.mode.is_pathwise == kind) for kind in (True, False)}
     results: dict[bool, list[TrialResult]] = {}
+    world = shared_state()
     if kinds[True]:
-        results[True] = run_block(plugin, dataclasses.replace(work, claims=kinds[True]), subject, Job(0, (0,)))
+        results[True] = run_block(plugin, dataclasses.replace(work, claims=kinds[True]), subject, Job(0, (0,)), world)
     if kinds[False]:
         fixed = dataclasses.replace(work, claims=kinds[False], root_seed=work.root_seed + SEARCH_OFFSET, stream="hunt")
-        results[False] = run_block(plugin, fixed, subject, Job(0, tuple(range(SEARCH_SEEDS))))
+        results[False] = run_block(plugin, fixed, subject, Job(0, tuple(range(SEARCH_SEEDS))), world)
     return results
 
 

@@ -6,7 +6,6 @@ from theorylab.picture import Picture
 from theorylab.plugin import Plugin
 from theorylab.run.records import Plan, Subject
 from theorylab.run.streams import trial_stream
-from theorylab.run.worker import instance_digest
 
 #: Seeds of a picture: more would be slower, not plainer.
 MOST_SEEDS = 100
@@ -24,5 +23,5 @@ def pictures(plugin: Plugin, plan: Plan) -> tuple[Picture, ...]:
 
 def _streams(plugin: Plugin, plan: Plan, subject: Subject) -> list[object]:
     """The streams of the subject's own trials: a picture shows the runs that were judged."""
-    digest = instance_digest(subject.instance)
+    digest = subject.digest
     return [trial_stream(plan.root_seed, plugin.name, digest, seed) for seed in subject.seeds[:MOST_SEEDS]]

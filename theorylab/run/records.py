@@ -42,15 +42,24 @@ class Request:
     use_cache: bool = True  # whether trials that the ledger knows are run again
 
 
+def instance_digest(instance: Any) -> str:
+    """What names the random streams of an instance."""
+    return str(instance.digest()) if hasattr(instance, "digest") else repr(instance)
+
+
 @dataclass(frozen=True)
 class Subject:
-    """An instance under test, and how it came to be."""
+    """An instance under test, and how it came to be. `digest` names the instance as it was before any run had it in hand."""
 
     label: str
     origin: Literal["reference", "drawn", "file"]
     instance: Any = field(repr=False)
     seeds: Sequence[int] = ()
     pathwise_only: bool = False  # too few seeds for anything about expectations or probabilities
+    digest: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", instance_digest(self.instance))
 
 
 @dataclass(frozen=True)

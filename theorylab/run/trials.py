@@ -23,7 +23,7 @@ from theorylab.run.judge import InOrder, slices
 from theorylab.run.ledger import Ledger
 from theorylab.run.plan import jobs
 from theorylab.run.records import Job, Plan, Request, TrialResult, Verdict
-from theorylab.run.worker import Work, instance_digest
+from theorylab.run.worker import Work
 
 #: Runs up to which a report of statistical claims lists the digest of each.
 MOST_DIGESTS = 100_000
@@ -86,7 +86,7 @@ class Trials:
             {
                 "label": s.label,
                 "origin": s.origin,
-                "digest": instance_digest(s.instance),
+                "digest": s.digest,
                 "key": key,
                 "seeds": seeds_to_json(s.seeds),
             }
@@ -96,11 +96,7 @@ class Trials:
             "request": request_to_json(self.request), "versions": versions(), "plugin_source": source_digest(self.request.locator),
             "context": self.context, "claims": list(self.plan.claims), "subjects": subjects, "pid": os.getpid(), "host": platform.node(),
         }  # fmt: skip
-        texts = {
-            instance_digest(s.instance): json.dumps(to_json(s.instance))
-            for s in self.plan.subjects
-            if isinstance(s.instance, Instance)
-        }
+        texts = {s.digest: json.dumps(to_json(s.instance)) for s in self.plan.subjects if isinstance(s.instance, Instance)}
         return self.ledger.begin(self.plan.plugin, command, self.context, about, texts)
 
     def run(self, seeds: range | None = None) -> list[TrialResult]:

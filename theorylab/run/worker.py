@@ -20,7 +20,7 @@ from theorylab.errors import describe
 from theorylab.plugin import Plugin
 from theorylab.registry import Locator, load
 from theorylab.run.observe import Names, observe
-from theorylab.run.records import Job, Observation, Subject, TrialResult
+from theorylab.run.records import Job, Observation, Subject, TrialResult, instance_digest
 from theorylab.run.streams import trial_stream
 
 
@@ -37,32 +37,31 @@ class Work:
     stream: str | None = None  # names the random streams in the instance's place: common random numbers across instances
 
 
-def run_block(plugin: Plugin, work: Work, subject: Subject, job: Job, *, is_watched: bool = True) -> list[TrialResult]:
+def run_block(plugin: Plugin, work: Work, subject: Subject, job: Job, world: Mapping[str, Any]) -> list[TrialResult]:
     """Every trial of the block; a trial that raises becomes a problem, and the others go on.
 
-    is_watched: whether the process is ours alone, so that whatever changed in it was changed by the run
+    world: `shared_state()` before any run of this process began (threads run at once: what another thread has changed is
+    no reference), or {} where others than the runs may change it
     """
-    digest = work.stream or instance_digest(subject.instance)
+    digest = work.stream or subject.digest
     applies = {name: claim_applies(plugin, name, subject, work.dropped) for name in work.claims}
     algorithm = plugin.algorithm
     function = algorithm.function if work.mutant is None else plugin.mutants[work.mutant].function
-    before, world = instance_digest(subject.instance), _world() if is_watched else {}
 
     def streams(seeds: Sequence[int]) -> list[Any]:
         return [trial_stream(work.root_seed, plugin.name, digest, seed) for seed in seeds]
 
     measured = _measured(function, algorithm.batched, subject.instance, job.seeds, streams, work.parameters)
-    if instance_digest(subject.instance) != before:
+    if instance_digest(subject.instance) != subject.digest:
         measured = ["the run changed its instance: later runs saw another problem. Copy what you change"] * len(job.seeds)
-    now = _world() if is_watched else {}
-    changed = [name for name, value in now.items() if value != world[name]]
+    changed = [name for name, value in shared_state().items() if value != world.get(name, value)]
     if changed:
         advice = "Take all randomness from `rng`, and leave the process as it was"
         measured = [f"the run changed {' and '.join(changed)}, which other runs share. {advice}"] * len(job.seeds)
     return _results(plugin, work, subject, job, measured, applies, function)
 
 
-def _world() -> dict[str, Any]:
+def shared_state() -> dict[str, Any]:
     """What a run shares with all others of its process, and has to leave as it was.
 
     Not the warning filters: an import that happens to fall into a run may well add one.
@@ -169,11 +168,6 @@ def _observed(
     return out
 
 
-def instance_digest(instance: Any) -> str:
-    """What names the random streams of an instance."""
-    return str(instance.digest()) if hasattr(instance, "digest") else repr(instance)
-
-
 def claim_applies(plugin: Plugin, name: str, subject: Subject, dropped: frozenset[str] = frozenset()) -> bool:
     """Whether the claim speaks of this instance: its assumptions hold, and it is one of those the claim is about."""
     claim = plugin.claims[name]
@@ -242,8 +236,8 @@ def pack(work: Work, subject: Subject, job: Job) -> bytes:
 
 
 def run_block_in_worker(locator: Locator, packed: bytes, *, is_watched: bool = True) -> list[TrialResult]:
-    """`run_block` in another process, which imports the plugin once."""
+    """`run_block` in another process, which imports the plugin once. is_watched: whether the process is ours alone."""
     if locator not in _PLUGINS:
         _PLUGINS[locator] = load(locator)
     work, subject, job = pickle.loads(packed)
-    return run_block(_PLUGINS[locator], work, subject, job, is_watched=is_watched)
+    return run_block(_PLUGINS[locator], work, subject, job, shared_state() if is_watched else {})

@@ -103,6 +103,7 @@ def measure(mdp: MDP, rngs: Sequence[np.random.Generator], samples: int, atoms: 
         "exact_mean": np.linalg.solve(np.eye(S) - process.discount * process.transition_matrix(), process.expected_rewards()),
         "solved_mean": true_model @ grid,
     } | asymptotics(process, grid, outcomes)  # fmt: skip
+    same["avar"] = same["avar"] * points[-1] / variant.used(int(points[-1]))  # N counts the samples that were taken
     return each | {name: np.broadcast_to(value, (B, *np.shape(value))) for name, value in same.items()}
 
 

@@ -87,10 +87,11 @@ def _outcomes(mdp: MDP) -> tuple[Any, ...]:
 
 
 @kernel
-def value_sweep(value, out, policy, grid, utility, factor, problem):  # type: ignore[no-untyped-def]
+def value_sweep(value, out, policy, grid, utility, factor, is_split, problem):  # type: ignore[no-untyped-def]
     """out (S + 1, C) = factor max_a sum p value(s', c'); row S is the utility itself, the value after the end; policy (S, C).
 
-    Beyond the grid the value goes on with the slope that the utility has there. Returns the largest change.
+    Beyond the grid the value goes on with the slope that the utility has there; between grid points it is that of the nearest, or, if
+    is_split, interpolated. Returns the largest change.
     """
     low, step = grid
     up, down, _ = utility
@@ -110,6 +111,9 @@ def value_sweep(value, out, policy, grid, utility, factor, problem):  # type: ig
                         total += probabilities[k] * (value[to, 0] + down * step * x)
                     elif x > C - 1.0:
                         total += probabilities[k] * (value[to, C - 1] + up * step * (x - (C - 1.0)))
+                    elif is_split:
+                        cell = min(int(x), C - 2)
+                        total += probabilities[k] * (value[to, cell] + (x - cell) * (value[to, cell + 1] - value[to, cell]))
                     else:
                         total += probabilities[k] * value[to, int(x + 0.5)]
                 if a == 0 or total > best + 1e-12 * (1.0 + abs(best)):
@@ -133,11 +137,13 @@ class StockValues:
 
 
 def stock_values(
-    mdp: MDP, utility: Utility, grid: StockGrid, *, steps: int | None = None, accuracy: float = 1e-10
+    mdp: MDP, utility: Utility, grid: StockGrid, *, steps: int | None = None, accuracy: float = 1e-10, is_split: bool = False
 ) -> StockValues:
     """max over policies of E f(c + G) at every state and stock, for `steps` steps, or endlessly (discount < 1, no jump).
 
-    For f of degree 1, Lipschitz with constant L, rounding stocks costs at most L step discount / (2 (1 - discount)).
+    Stocks go to the nearest grid point, or, if is_split, to one of both neighbours at random so that their mean is kept. For f of degree 1,
+    Lipschitz with constant L, either costs at most L step discount / (2 (1 - discount)). Nearest points drift: where rewards are small
+    against the step a stock may never move. Split stocks do not: what is accounted for has the mean of what is earned.
     """
     factor = utility.factor(mdp.discount)
     if steps is None and (mdp.discount >= 1.0 or utility.jump != 0.0):
@@ -152,7 +158,7 @@ def stock_values(
     # The change shrinks by the discount: what is left to come is at most discount / (1 - discount) times the last.
     enough = accuracy * (1.0 - mdp.discount) / mdp.discount
     while (done < steps) if steps is not None else change > enough:
-        change = value_sweep(value, out, policy, (grid.low, grid.step), slopes, factor, outcomes)
+        change = value_sweep(value, out, policy, (grid.low, grid.step), slopes, factor, is_split, outcomes)
         value, out, done = out, value, done + 1
         if steps is not None:
             kept.append(policy.copy())
@@ -322,7 +328,8 @@ def _add(out, mass, x, low, spacing):  # type: ignore[no-untyped-def]
 def follow_stock(mass, fresh, policies, stocks, start_stock, laws, grid, out, steps, problem):  # type: ignore[no-untyped-def]
     """out (m,): the law, on the even grid (m,), of the return of the stock policies from mass (S, C).
 
-    The total c_0 + G is discount^t times the stock, so the stock itself keeps account. Where it leaves its grid the rest of the run
+    The total c_0 + G is discount^t times the stock, so the stock itself keeps account; split stocks leave the account the mean of
+    what is earned. Where it leaves its grid the rest of the run
     follows laws (S, m) on the same grid, and so does what is still under way after the last step.
     """
     low, step = stocks
@@ -355,8 +362,10 @@ def follow_stock(mass, fresh, policies, stocks, start_stock, laws, grid, out, st
                                     grid[0],
                                     spacing,
                                 )
-                    else:
-                        fresh[successors[k], int(x + 0.5)] += q
+                    else:  # split so that the mean of the total is kept
+                        cell = min(int(x), C - 2)
+                        fresh[successors[k], cell] += q * (1.0 - (x - cell))
+                        fresh[successors[k], cell + 1] += q * (x - cell)
         mass, fresh = fresh, mass
         weight *= discount
     for s in range(S):

@@ -1,0 +1,127 @@
+"""Measures of endless runs, on grids of stocks, against a fine grid on which nothing is rounded (discount 1/2, whole rewards) or whose own
+error is taken off."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from theorylab.problems.mdp import MDP
+from theorylab.problems.record import Array
+from theorylab.solvers.stock import CATEGORICAL, QUANTILE, StockGrid, StockLawIteration, stock_values
+from theorylab.solvers.stock import SHORTFALL as SHORTFALL_SLOPES
+
+from .exact import floats
+from .objectives import LEVELS, LIPSCHITZ, MEAN
+from .oracle import GridProblem
+from .variant import Variant
+
+#: Sweeps of the grid solvers, and points of their grids.
+SWEEPS, POINTS, ATOMS = (1, 2, 4, 8), 17, 33
+
+
+# -- endless runs on grids --------------------------------------------------------------------------------------------------------
+
+
+def is_dyadic(mdp: MDP) -> bool:
+    """Whether stocks on whole numbers stay on whole numbers: discount 1/2 and whole rewards."""
+    return mdp.discount == 0.5 and bool((mdp.rewards == np.floor(mdp.rewards)).all())
+
+
+def grid_measures(mdp: MDP, variant: Variant) -> dict[str, Any]:
+    """Sweeps on grids of stocks against values of an endless run; only problems whose tables are small."""
+    if len(mdp.successors) > 200:
+        return {}
+    low, high = mdp.return_range()
+    low, high = min(low, 0.0), max(high, 0.0)
+    if high - low < 1e-9:
+        return {}
+    dyadic = is_dyadic(mdp)
+    if dyadic:  # a quarter more on both sides than can matter, so that ends fall on whole numbers
+        coarse = StockGrid(-math.ceil(high), 1.0, math.ceil(high) + math.ceil(-low) + 1)
+        fine = StockGrid(coarse.low, 0.125, 8 * (coarse.count - 1) + 1)
+    else:
+        coarse = StockGrid.around(mdp, POINTS)
+        fine = StockGrid(coarse.low, coarse.step / 16, 16 * (POINTS - 1) + 1)
+    stride = round(coarse.step / fine.step)
+    discount, width = mdp.discount, high - low
+    largest = max(-low, high) * (1.0 - discount)  # bounds every |reward| that goes on, and so every return by D
+    D = largest / (1.0 - discount)
+    taken = 0.0 if dyadic else fine.step * discount / (2.0 * (1.0 - discount))
+    lipschitz = np.array([o.slopes.lipschitz for o in LIPSCHITZ if o.slopes])[:, None]
+    distance, losses, kernel_gap, rounded, split = ([] for _ in range(5))
+    categorical: list[list[float]] = []
+    quantile: list[list[float]] = []
+    for objective in LIPSCHITZ:
+        assert objective.slopes is not None
+        problem = GridProblem(mdp, fine, objective.slopes)
+        values = problem.values(max(SWEEPS))
+        limit = problem.limit(values[-1])
+        L = objective.slopes.lipschitz
+        distance.append([max(np.abs(values[n] - limit).max() - 2 * L * taken, 0.0) for n in SWEEPS])
+        if objective is not MEAN:
+            greedy = [np.argmax(problem.action_values(values[n]), axis=1) for n in SWEEPS]
+            losses.append([max((limit - problem.limit(values[-1], policy)).max() - 2 * L * taken, 0.0) for policy in greedy])
+        seen = variant.problem(mdp)
+        swept = [stock_values(seen, objective.slopes, coarse, steps=n).value for n in SWEEPS]
+        mixed = [stock_values(seen, objective.slopes, coarse, steps=n, is_split=True).value for n in SWEEPS]
+        truth = [values[n][:, ::stride] for n in SWEEPS]
+        again = GridProblem(mdp, coarse, objective.slopes).values(max(SWEEPS))
+        kernel_gap.append([np.abs(swept[i] - again[n]).max() for i, n in enumerate(SWEEPS)])
+        rounded.append([max(np.abs(swept[i] - truth[i]).max() - L * taken, 0.0) for i in range(len(SWEEPS))])
+        split.append([max(np.abs(mixed[i] - truth[i]).max() - L * taken, 0.0) for i in range(len(SWEEPS))])
+        atoms = np.linspace(low, high, ATOMS)
+        for kind, found in ((CATEGORICAL, categorical), (QUANTILE, quantile)):
+            agent = StockLawIteration(seen, objective.slopes, coarse, kind, atoms)
+            errors, done = [], 0
+            for i, n in enumerate(SWEEPS):
+                errors.append(max(np.abs(agent.value_iteration(n - done).value - truth[i]).max() - L * taken, 0.0))
+                done = n
+            found.append(errors)
+    out = {
+        "n": np.array(SWEEPS, dtype=np.float64), "lipschitz": lipschitz, "kinked_lipschitz": lipschitz[1:], "return_bound": D,
+        "width": width, "step": coarse.step, "rounds": 0.0 if dyadic else 1.0, "atoms": float(ATOMS),
+        "vi_distance": np.array(distance), "greedy_loss": np.array(losses), "kernel_gap": np.array(kernel_gap),
+        "rounding_error": np.array(rounded), "splitting_error": np.array(split),
+        "categorical_error": np.array(categorical), "quantile_error": np.array(quantile),
+    }  # fmt: skip
+    return out | grid_cvar_measures(mdp, fine, taken) | grid_policy_measures(mdp, coarse, variant)
+
+
+def grid_cvar_measures(mdp: MDP, fine: StockGrid, taken: float) -> dict[str, Any]:
+    """CVaR from n sweeps against the endless one, both maximised over the same grid of q."""
+    problem = GridProblem(mdp, fine, SHORTFALL_SLOPES)
+    values = problem.values(max(SWEEPS))
+    limit = problem.limit(values[-1])
+    levels = floats(LEVELS)
+
+    def best(value: Array) -> Array:
+        """(S, levels)"""
+        return np.asarray((-fine.stocks + value[:, None, :] / levels[:, None]).max(axis=2))
+
+    errors = [np.maximum(np.abs(best(values[n]) - best(limit)).max(axis=0) - 2 * taken / levels, 0.0) for n in SWEEPS]
+    return {"cvar_distance": np.array(errors).T, "levels": levels[:, None]}
+
+
+def grid_policy_measures(mdp: MDP, coarse: StockGrid, variant: Variant) -> dict[str, Any]:
+    """Value and policy iteration with atoms at minus every stock, where the kink of every utility is an atom."""
+    if not is_dyadic(mdp):
+        return {}
+    seen, atoms = variant.problem(mdp), -coarse.stocks[::-1]
+    errors = []
+    for objective in LIPSCHITZ:
+        assert objective.slopes is not None
+        agent, done = StockLawIteration(seen, objective.slopes, coarse, CATEGORICAL, atoms), 0
+        values = GridProblem(mdp, coarse, objective.slopes).values(max(SWEEPS))
+        for n in SWEEPS:
+            errors.append(np.abs(agent.value_iteration(n - done).value - values[n]).max())
+            done = n
+    problem = GridProblem(mdp, coarse, SHORTFALL_SLOPES)
+    iterated = StockLawIteration(seen, SHORTFALL_SLOPES, coarse, CATEGORICAL, atoms).policy_iteration(sweeps=50)
+    return {
+        "whole_value": np.array(errors),
+        "iterated_value": iterated.value,
+        "endless_value": problem.limit(problem.values(1)[-1]),
+    }

@@ -208,7 +208,7 @@ def test_a_broken_instance_file_names_the_field(command, tmp_path):
 def test_list_show_and_doctor(command):
     listed = command("list")
     assert listed.returncode == 0
-    assert "nash-md          Nash-MD" in listed.stdout
+    assert re.search(r"^nash-md +Nash-MD", listed.stdout, re.MULTILINE)
     shown = command("show", "nash-md")
     assert shown.returncode == 0
     assert "kl_after <= 8/(tau**2*(t + 1))" in shown.stdout

@@ -47,10 +47,9 @@ def laws_and_errors(mdp: MDP, rngs: Streams, label: str, *, most_atoms: int) -> 
             curves.append(Curve(f"{atoms} atoms", *staircase(grid, laws[mdp.start])))
     width = float(finest[-1] - finest[0])
     says_from = next((float(n) for n, b in zip(counts, bounds, strict=True) if b < width), float(counts[-1]))
-    name = label.replace(":", "-").replace("?", "-")
     return [
         Picture(
-            f"laws-{name}",
+            f"laws-{label}",
             f"Return on {label} under the policy of largest mean",
             (
                 Panel(f"Distribution function from {mdp.states[mdp.start]}", "return", "probability", tuple(curves)),

@@ -63,14 +63,9 @@ def checkpoints(samples: int) -> np.ndarray:
 
 def measure(mdp: MDP, rngs: Sequence[np.random.Generator], samples: int, atoms: int, variant: Variant) -> dict[str, Any]:
     """All measures of a batch of seeds, for the algorithm or a broken variant of it."""
-    if mdp.discount >= 1.0:
-        raise InstanceError("discount = 1: the return of an endless process has no bound. Use a discount below 1.")
     process = evaluated(mdp)
+    require_feasible(process, atoms)
     S, B = process.state_count, len(rngs)
-    if S * atoms > MOST_UNKNOWNS:
-        raise InstanceError(
-            f"{S} states x {atoms} atoms are {S * atoms} unknowns, at most {MOST_UNKNOWNS} fit. Use fewer atoms: --set atoms={MOST_UNKNOWNS // S}."
-        )
     grid = categorical.default_grid(process, atoms)
     outcomes = variant.blocks(process, grid)
     points = checkpoints(samples)
@@ -105,6 +100,21 @@ def measure(mdp: MDP, rngs: Sequence[np.random.Generator], samples: int, atoms: 
     } | asymptotics(process, grid, outcomes)  # fmt: skip
     same["avar"] = same["avar"] * points[-1] / variant.used(int(points[-1]))  # N counts the samples that were taken
     return each | {name: np.broadcast_to(value, (B, *np.shape(value))) for name, value in same.items()}
+
+
+def require_feasible(process: MDP, atoms: int) -> None:
+    """Raise InstanceError, with the way out, for what dense systems cannot do."""
+    if process.discount >= 1.0:
+        raise InstanceError("discount = 1: the return of an endless process has no bound. Use a discount below 1.")
+    if atoms < 2:
+        raise InstanceError(f"atoms = {atoms}: a grid has at least 2.")
+    S = process.state_count
+    if S * atoms > MOST_UNKNOWNS:
+        fit = MOST_UNKNOWNS // S
+        raise InstanceError(
+            f"{S} states x {atoms} atoms are {S * atoms} unknowns of a dense system, at most {MOST_UNKNOWNS} fit. "
+            + (f"Use fewer atoms: --set atoms={fit}." if fit >= 2 else "Use fewer states; categorical-dp has no such limit.")
+        )
 
 
 def as_laws(process: MDP, probabilities: Array) -> Array:

@@ -98,11 +98,10 @@ def samples_needed(mdp: MDP, *, samples: int, atoms: int) -> list[Answer]:
     """Samples for each state after which the explicit bound promises a W1 error, beside what the first-order error says."""
     from theorylab.solvers import categorical
 
-    from .algorithm import DELTA, MOST_UNKNOWNS, asymptotics
+    from .algorithm import DELTA, asymptotics, require_feasible
 
-    if mdp.discount >= 1.0 or mdp.state_count * atoms > MOST_UNKNOWNS:
-        return []
     process = evaluated(mdp)
+    require_feasible(process, atoms)
     grid = categorical.default_grid(process, atoms)
     width, discount, S = float(grid[-1] - grid[0]), process.discount, process.state_count
     variance = float(asymptotics(process, grid, categorical.Outcomes.of(process, grid))["avar"].max())

@@ -152,7 +152,6 @@ def cvar_is_earned() -> Any:
 
 @plugin.claim(
     "vi_distance", holds=Always(grid_error), source="truncation in W1", provenance="derived", within=both_ways, along="n",
-    toothless="it is about the exact recursion on a grid that rounds nothing",
 )  # fmt: skip
 def value_iteration_converges(lipschitz: Any, discount: Any, n: Any, return_bound: Any) -> Any:
     """After n sweeps from 0 the value is within L gamma^n D of the best endless one; D = R / (1 - gamma) bounds every return."""
@@ -162,7 +161,6 @@ def value_iteration_converges(lipschitz: Any, discount: Any, n: Any, return_boun
 @plugin.claim(
     "greedy_loss", holds=Always(grid_error), source="homogeneous utilities, the usual argument", provenance="derived",
     within=lambda kinked_lipschitz, return_bound: (0, 2 * kinked_lipschitz * return_bound), along="n",
-    toothless="it is about the exact recursion on a grid that rounds nothing",
 )  # fmt: skip
 def greedy_policy_is_good(kinked_lipschitz: Any, discount: Any, n: Any, return_bound: Any) -> Any:
     """The stationary policy that is greedy for n sweeps loses at most 2 gamma^(n+1) L D / (1 - gamma)."""
@@ -181,7 +179,6 @@ def greedy_policy_is_as_good_as_its_values(kinked_lipschitz: Any, discount: Any,
 @plugin.claim(
     "cvar_distance", holds=Always(tail_error), source="truncation, and the outer maximisation", provenance="derived",
     within=lambda return_bound: (0, 2 * return_bound), along="n",
-    toothless="it is about the exact recursion on a grid that rounds nothing",
 )  # fmt: skip
 def cvar_converges(discount: Any, n: Any, return_bound: Any, levels: Any) -> Any:
     """CVaR from n sweeps is within gamma^n D / tau of the best endless one."""

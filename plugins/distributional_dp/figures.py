@@ -47,7 +47,7 @@ def returns(mdp: MDP, rngs: Streams, label: str, *, horizon: int) -> list[Pictur
     )
     return [
         Picture(
-            f"returns-{label.replace(':', '-').replace('?', '-')}",
+            f"returns-{label}",
             f"Return on {label} from {mdp.states[mdp.start]}, discount {mdp.discount:g}",
             (
                 Panel("Distribution of the return", "return", "probability per bar", bars),

@@ -47,8 +47,7 @@ def grid_measures(mdp: MDP, variant: Variant) -> dict[str, Any]:
         fine = StockGrid(coarse.low, coarse.step / 16, 16 * (POINTS - 1) + 1)
     stride = round(coarse.step / fine.step)
     discount, width = mdp.discount, high - low
-    largest = max(-low, high) * (1.0 - discount)  # bounds every |reward| that goes on, and so every return by D
-    D = largest / (1.0 - discount)
+    D = max(-low, high)
     taken = 0.0 if dyadic else fine.step * discount / (2.0 * (1.0 - discount))
     lipschitz = np.array([o.slopes.lipschitz for o in LIPSCHITZ if o.slopes])[:, None]
     distance, losses, kernel_gap, rounded, split = ([] for _ in range(5))
@@ -60,11 +59,12 @@ def grid_measures(mdp: MDP, variant: Variant) -> dict[str, Any]:
         values = problem.values(max(SWEEPS))
         limit = problem.limit(values[-1])
         L = objective.slopes.lipschitz
-        distance.append([max(np.abs(values[n] - limit).max() - 2 * L * taken, 0.0) for n in SWEEPS])
-        if objective is not MEAN:
-            greedy = [np.argmax(problem.action_values(values[n]), axis=1) for n in SWEEPS]
-            losses.append([max((limit - problem.limit(values[-1], policy)).max() - 2 * L * taken, 0.0) for policy in greedy])
         seen = variant.problem(mdp)
+        found = [stock_values(seen, objective.slopes, fine, steps=n).value for n in SWEEPS]
+        distance.append([max(np.abs(value - limit).max() - 2 * L * taken, 0.0) for value in found])
+        if objective is not MEAN:  # greedy for V_n is what the first of n + 1 steps plays
+            greedy = [stock_values(seen, objective.slopes, fine, steps=n + 1).policies[0].astype(np.int64) for n in SWEEPS]
+            losses.append([max((limit - problem.limit(limit, policy)).max() - 2 * L * taken, 0.0) for policy in greedy])
         swept = [stock_values(seen, objective.slopes, coarse, steps=n).value for n in SWEEPS]
         mixed = [stock_values(seen, objective.slopes, coarse, steps=n, is_split=True).value for n in SWEEPS]
         truth = [values[n][:, ::stride] for n in SWEEPS]
@@ -73,13 +73,13 @@ def grid_measures(mdp: MDP, variant: Variant) -> dict[str, Any]:
         rounded.append([max(np.abs(swept[i] - truth[i]).max() - L * taken, 0.0) for i in range(len(SWEEPS))])
         split.append([max(np.abs(mixed[i] - truth[i]).max() - L * taken, 0.0) for i in range(len(SWEEPS))])
         atoms = np.linspace(low, high, ATOMS)
-        for kind, found in ((CATEGORICAL, categorical), (QUANTILE, quantile)):
+        for kind, kept in ((CATEGORICAL, categorical), (QUANTILE, quantile)):
             agent = StockLawIteration(seen, objective.slopes, coarse, kind, atoms)
             errors, done = [], 0
             for i, n in enumerate(SWEEPS):
                 errors.append(max(np.abs(agent.value_iteration(n - done).value - truth[i]).max() - L * taken, 0.0))
                 done = n
-            found.append(errors)
+            kept.append(errors)
     out = {
         "n": np.array(SWEEPS, dtype=np.float64), "lipschitz": lipschitz, "kinked_lipschitz": lipschitz[1:], "return_bound": D,
         "width": width, "step": coarse.step, "rounds": 0.0 if dyadic else 1.0, "atoms": float(ATOMS),
@@ -87,21 +87,21 @@ def grid_measures(mdp: MDP, variant: Variant) -> dict[str, Any]:
         "rounding_error": np.array(rounded), "splitting_error": np.array(split),
         "categorical_error": np.array(categorical), "quantile_error": np.array(quantile),
     }  # fmt: skip
-    return out | grid_cvar_measures(mdp, fine, taken) | grid_policy_measures(mdp, coarse, variant)
+    return out | grid_cvar_measures(mdp, fine, taken, variant) | grid_policy_measures(mdp, coarse, variant)
 
 
-def grid_cvar_measures(mdp: MDP, fine: StockGrid, taken: float) -> dict[str, Any]:
+def grid_cvar_measures(mdp: MDP, fine: StockGrid, taken: float, variant: Variant) -> dict[str, Any]:
     """CVaR from n sweeps against the endless one, both maximised over the same grid of q."""
     problem = GridProblem(mdp, fine, SHORTFALL_SLOPES)
-    values = problem.values(max(SWEEPS))
-    limit = problem.limit(values[-1])
-    levels = floats(LEVELS)
+    limit = problem.limit(problem.values(max(SWEEPS))[-1])
+    seen, levels = variant.problem(mdp), floats(LEVELS)
 
     def best(value: Array) -> Array:
         """(S, levels)"""
         return np.asarray((-fine.stocks + value[:, None, :] / levels[:, None]).max(axis=2))
 
-    errors = [np.maximum(np.abs(best(values[n]) - best(limit)).max(axis=0) - 2 * taken / levels, 0.0) for n in SWEEPS]
+    found = [stock_values(seen, SHORTFALL_SLOPES, fine, steps=n).value for n in SWEEPS]
+    errors = [np.maximum(np.abs(best(value) - best(limit)).max(axis=0) - 2 * taken / levels, 0.0) for value in found]
     return {"cvar_distance": np.array(errors).T, "levels": levels[:, None]}
 
 

@@ -21,6 +21,9 @@ TIES = 1e-7
 #: Entries of the value table, times outcomes, that a sweep may touch, and atoms of the laws.
 WORK, ATOMS = 4_000_000, 2001
 
+#: Atoms beyond either end of the range, for what the account of split stocks puts there.
+MARGIN = 200
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -69,7 +72,7 @@ def compare(mdp: MDP, levels: tuple[float, ...] = LEVELS) -> Comparison:
     # Rounding of a mean-optimal value cannot change which actions are good to this accuracy.
     policy = solve(mdp, accuracy=1e-9 * (1.0 + float(np.abs(atoms).max()))).policy
     process = mdp.under(np.eye(mdp.action_count)[policy])
-    best = categorical.evaluate(categorical.Backup.of(process, atoms), accuracy=1e-6 * float(atoms[-1] - atoms[0]))
+    best = categorical.evaluate(categorical.Backup.of(process, atoms), accuracy=1e-8 * float(atoms[-1] - atoms[0]))
     count = int(np.clip(WORK // len(mdp.successors), 201, 4001))
     grid = StockGrid.around(mdp, count)
     accuracy = 1e-7 * grid.step * count
@@ -80,21 +83,13 @@ def compare(mdp: MDP, levels: tuple[float, ...] = LEVELS) -> Comparison:
     laws, cvars, plain_cvars = [], [], []
     for level in levels:
         worth, i = best_target(values, mdp.start, level)
-        laws.append(stock_policy_law(mdp, values, mdp.start, i, best.weights, atoms, steps))
+        wide, law = stock_policy_law(mdp, values, mdp.start, i, best.weights, atoms, steps, MARGIN)
+        laws.append(law)
         # What breaks ties is taken out again: the account keeps the mean of what the policy earns.
-        cvars.append(worth - TIES * float(grid.stocks[i] + laws[-1] @ atoms) / level)
+        cvars.append(round(worth - TIES * float(grid.stocks[i] + law @ wide) / level, 9) + 0.0)  # no minus zero
         plain_cvars.append(best_target(plain, mdp.start, level)[0])
     rounding = grid.step * mdp.discount / (2.0 * (1.0 - mdp.discount))
     return Comparison(
-        mdp,
-        levels,
-        atoms,
-        best.weights[mdp.start],
-        policy,
-        tuple(laws),
-        tuple(cvars),
-        tuple(plain_cvars),
-        grid.step,
-        rounding,
-        values,
-    )
+        mdp, levels, wide, np.pad(best.weights[mdp.start], MARGIN), policy, tuple(laws), tuple(cvars), tuple(plain_cvars), grid.step,
+        rounding, values,
+    )  # fmt: skip

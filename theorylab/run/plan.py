@@ -163,7 +163,7 @@ def _named(text: str, plugin: Plugin, fields: dict[str, float]) -> Subject:
         subject = Subject(text, "reference", plugin.references[text])
     else:
         path = Path(text)
-        if not path.exists() and "." not in path.name and "/" not in text:
+        if not path.exists() and not set("./:") & set(text):  # gym:ID is a source that is no file
             close = difflib.get_close_matches(text, plugin.references, 1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise InstanceError(f"{text}: neither a file nor a named instance of {plugin.name}.{hint}")

@@ -83,3 +83,42 @@ def regularised_equilibrium_program(game: PreferenceGame) -> ConvexSolution:
         policy[x] = p.value
         value += game.prompt_weights[x] * problem.value
     return ConvexSolution(policy, float(value))
+
+
+@dataclass(frozen=True)
+class TailSolution:
+    """value: CVaR; weights (n,) of the worst share, dual: the quantile at which it ends; residual: the largest violation of a constraint
+    and of strong duality, in units of the largest |atom|."""
+
+    value: float
+    weights: Array
+    dual: float
+    residual: float
+
+
+def cvar_of_law(atoms: Array, weights: Array, level: float) -> TailSolution:
+    """CVaR of a finite law at `level` by linear programming: min sum w x over 0 <= w <= p / level, sum w = 1.
+
+    Raises SolverError unless the status is optimal and the residual below 1e-7.
+    """
+    import cvxpy as cp
+
+    x = np.asarray(atoms, dtype=np.float64)
+    scale = float(np.abs(x).max()) or 1.0
+    limit = np.asarray(weights, dtype=np.float64) / level
+    chosen = cp.Variable(len(x), nonneg=True)
+    total, capped = cp.sum(chosen) == 1, chosen <= limit
+    problem = cp.Problem(cp.Minimize((x / scale) @ chosen), [total, capped])
+    problem.solve(solver=cp.HIGHS)
+    if problem.status != cp.OPTIMAL:
+        raise SolverError(f"HiGHS stopped with status {problem.status!r} on the CVaR of {len(x)} atoms.")
+    w = np.asarray(chosen.value)
+    quantile = -float(total.dual_value)
+    # The dual: max over q of q - sum (p / level) (q - x)_+; its best q is an atom, wherever the solver's sign convention puts it.
+    candidates = np.array([quantile, -quantile])
+    duals = candidates - (limit * np.maximum(candidates[:, None] - x / scale, 0.0)).sum(axis=1)
+    best = int(np.argmax(duals))
+    residual = max(abs(float(problem.value) - float(duals[best])), abs(w.sum() - 1.0), float((w - limit).max()), float(-w.min()))
+    if not residual < 1e-7:
+        raise SolverError(f"The linear program for CVaR left a residual of {residual:.2g}.")
+    return TailSolution(float(problem.value) * scale, w, float(candidates[best]) * scale, residual)

@@ -325,8 +325,8 @@ def _add(out, mass, x, low, spacing):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def follow_stock(mass, fresh, policies, stocks, start_stock, laws, grid, out, steps, problem):  # type: ignore[no-untyped-def]
-    """out (m,): the law, on the even grid (m,), of the return of the stock policies from mass (S, C).
+def follow_stock(mass, fresh, policies, stocks, start_stock, laws, grid, lowest, out, steps, problem):  # type: ignore[no-untyped-def]
+    """out: the law, on atoms from `lowest` on as far apart as those of the grid (m,), of the return of the stock policies from mass (S, C).
 
     The total c_0 + G is discount^t times the stock, so the stock itself keeps account; split stocks leave the account the mean of
     what is earned. Where it leaves its grid the rest of the run
@@ -351,7 +351,7 @@ def follow_stock(mass, fresh, policies, stocks, start_stock, laws, grid, out, st
                     after = low + step * i + rewards[k]  # discount times the new stock
                     x = (after / discount - low) / step
                     if successors[k] == END:
-                        _add(out, q, weight * after - start_stock, grid[0], spacing)
+                        _add(out, q, weight * after - start_stock, lowest, spacing)
                     elif x < 0.0 or x > C - 1.0:
                         for j in range(m):
                             if laws[successors[k], j] > 0.0:
@@ -359,7 +359,7 @@ def follow_stock(mass, fresh, policies, stocks, start_stock, laws, grid, out, st
                                     out,
                                     q * laws[successors[k], j],
                                     weight * (after + discount * grid[j]) - start_stock,
-                                    grid[0],
+                                    lowest,
                                     spacing,
                                 )
                     else:  # split so that the mean of the total is kept
@@ -373,19 +373,24 @@ def follow_stock(mass, fresh, policies, stocks, start_stock, laws, grid, out, st
             if mass[s, i] > 0.0:
                 for j in range(m):
                     if laws[s, j] > 0.0:
-                        _add(out, mass[s, i] * laws[s, j], weight * (low + step * i + grid[j]) - start_stock, grid[0], spacing)
+                        _add(out, mass[s, i] * laws[s, j], weight * (low + step * i + grid[j]) - start_stock, lowest, spacing)
 
 
-def stock_policy_law(mdp: MDP, values: StockValues, state: int, stock: int, afterwards: Array, grid: Array, steps: int) -> Array:
-    """(m,) law, on an even grid, of the return from `state` under the policies of `values`, started with stock number `stock`.
+def stock_policy_law(
+    mdp: MDP, values: StockValues, state: int, stock: int, afterwards: Array, grid: Array, steps: int, margin: int = 0
+) -> tuple[Array, Array]:  # fmt: skip
+    """(atoms, weights): the law of the return from `state` under the policies of `values`, started with stock number `stock`.
 
-    afterwards (S, m): laws of the return, on the same grid, of the policy that takes over where the stock no longer matters.
+    afterwards (S, m): laws of the return, on the even grid (m,), of the policy that takes over where the stock no longer matters. The atoms are
+    the grid with `margin` cells more at either end, for what split stocks put beyond the range; what is farther out is clipped.
     """
     mass = np.zeros((mdp.state_count, values.grid.count))
     mass[state, stock] = 1.0
-    out = np.zeros(len(grid))
+    spacing = float(grid[1] - grid[0])
+    atoms = grid[0] + spacing * np.arange(-margin, len(grid) + margin)
+    out = np.zeros(len(atoms))
     follow_stock(
         mass, np.zeros_like(mass), values.policies, (values.grid.low, values.grid.step), float(values.grid.stocks[stock]), afterwards, grid,
-        out, steps, _outcomes(mdp),
+        float(atoms[0]), out, steps, _outcomes(mdp),
     )  # fmt: skip
-    return out
+    return atoms, out

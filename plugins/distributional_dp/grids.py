@@ -21,6 +21,12 @@ from .variant import Variant
 #: Sweeps of the grid solvers, and points of their grids.
 SWEEPS, POINTS, ATOMS = (1, 2, 4, 8), 17, 33
 
+#: Outcomes up to which a few sweeps are made on grids.
+MOST_OUTCOMES = 1_000
+
+#: Outcomes times effective horizon, 1 / (1 - discount), up to which endless values are iterated in NumPy; it takes about a second.
+MOST_WORK = 1_000.0
+
 
 # -- endless runs on grids --------------------------------------------------------------------------------------------------------
 
@@ -32,8 +38,9 @@ def is_dyadic(mdp: MDP) -> bool:
 
 def grid_measures(mdp: MDP, variant: Variant) -> dict[str, Any]:
     """Sweeps on grids of stocks against values of an endless run; only problems whose tables are small."""
-    if len(mdp.successors) > 200:
+    if len(mdp.successors) > MOST_OUTCOMES:
         return {}
+    endless = len(mdp.successors) / (1.0 - mdp.discount) <= MOST_WORK
     low, high = mdp.return_range()
     low, high = min(low, 0.0), max(high, 0.0)
     if high - low < 1e-9:
@@ -57,12 +64,13 @@ def grid_measures(mdp: MDP, variant: Variant) -> dict[str, Any]:
         assert objective.slopes is not None
         problem = GridProblem(mdp, fine, objective.slopes)
         values = problem.values(max(SWEEPS))
-        limit = problem.limit(values[-1])
         L = objective.slopes.lipschitz
         seen = variant.problem(mdp)
-        found = [stock_values(seen, objective.slopes, fine, steps=n).value for n in SWEEPS]
-        distance.append([max(np.abs(value - limit).max() - 2 * L * taken, 0.0) for value in found])
-        if objective is not MEAN:  # greedy for V_n is what the first of n + 1 steps plays
+        if endless:
+            limit = problem.limit(values[-1])
+            found = [stock_values(seen, objective.slopes, fine, steps=n).value for n in SWEEPS]
+            distance.append([max(np.abs(value - limit).max() - 2 * L * taken, 0.0) for value in found])
+        if endless and objective is not MEAN:  # greedy for V_n is what the first of n + 1 steps plays
             greedy = [stock_values(seen, objective.slopes, fine, steps=n + 1).policies[0].astype(np.int64) for n in SWEEPS]
             losses.append([max((limit - problem.limit(limit, policy)).max() - 2 * L * taken, 0.0) for policy in greedy])
         swept = [stock_values(seen, objective.slopes, coarse, steps=n).value for n in SWEEPS]
@@ -80,14 +88,18 @@ def grid_measures(mdp: MDP, variant: Variant) -> dict[str, Any]:
                 errors.append(max(np.abs(agent.value_iteration(n - done).value - truth[i]).max() - L * taken, 0.0))
                 done = n
             kept.append(errors)
-    out = {
+    out: dict[str, Any] = {
         "n": np.array(SWEEPS, dtype=np.float64), "lipschitz": lipschitz, "kinked_lipschitz": lipschitz[1:], "return_bound": D,
         "width": width, "step": coarse.step, "rounds": 0.0 if dyadic else 1.0, "atoms": float(ATOMS),
-        "vi_distance": np.array(distance), "greedy_loss": np.array(losses), "kernel_gap": np.array(kernel_gap),
+        "kernel_gap": np.array(kernel_gap),
         "rounding_error": np.array(rounded), "splitting_error": np.array(split),
         "categorical_error": np.array(categorical), "quantile_error": np.array(quantile),
     }  # fmt: skip
-    return out | grid_cvar_measures(mdp, fine, taken, variant) | grid_policy_measures(mdp, coarse, variant)
+    if endless:
+        out |= {"vi_distance": np.array(distance), "greedy_loss": np.array(losses)} | grid_cvar_measures(
+            mdp, fine, taken, variant
+        )
+    return out | grid_policy_measures(mdp, coarse, variant)
 
 
 def grid_cvar_measures(mdp: MDP, fine: StockGrid, taken: float, variant: Variant) -> dict[str, Any]:

@@ -109,13 +109,24 @@ class Backup:
 
 
 @kernel
-def sweep(laws, out, policy, mixed, projected, slope, shape, action_count, grid, arrays):  # type: ignore[no-untyped-def]
-    """out (S, m) = projected backup of laws (S, m), for the action of largest mean in each state (lowest index on ties), which is
-    written to policy (S,). mixed (m,), projected (m,): room. Returns the largest W1 move over states, in cells, and whether the policy changed.
+def misplaced(share, shape):  # type: ignore[no-untyped-def]
+    """The share of the upper neighbour by a wrong rule."""
+    if shape == NEAREST:
+        return np.floor(share + 0.5)
+    if shape == FLOOR:
+        return np.floor(share)
+    return 1.0 - share
 
-    Sums and projection stand in one loop, and the mass of the present cell stays in registers: reading back what was just written to
-    the same cell is what limits a plain scatter.
+
+@kernel
+def sweep(laws, out, policy, room, slope, shape, action_count, grid, arrays):  # type: ignore[no-untyped-def]
+    """out (S, m) = projected backup of laws (S, m), for the action of largest mean in each state (lowest index on ties), which is
+    written to policy (S,). Returns the largest W1 move over states, in cells, and whether the policy changed.
+
+    room: four arrays (m,). Where atoms go and how they are shared is worked out in a loop of its own: only the additions that follow wait for
+    one another.
     """
+    mixed, projected, upper, cells = room
     groups, outcomes, first, last, ending, successors, weights = arrays
     S, m = laws.shape
     top = m - 1.0
@@ -137,48 +148,23 @@ def sweep(laws, out, policy, mixed, projected, slope, shape, action_count, grid,
                         for j in range(m):
                             mixed[j] += w * laws[to, j]
                     start = first[g]
-                    cell = min(int(min(max(start, 0.0), top)), m - 2)
-                    lower, upper = 0.0, 0.0
-                    inside = shape == HAT and start >= 0.0 and start + slope * top <= top
-                    for j in range(m if inside else 0):
-                        x = start + slope * j
-                        i = min(int(x), m - 2)
-                        if i != cell:
-                            projected[cell] += lower
-                            lower, upper, cell = upper, 0.0, cell + 1
-                        part = (x - i) * mixed[j]
-                        lower += mixed[j] - part
-                        upper += part
-                    for j in range(0 if inside else m):
+                    for j in range(m):  # no iteration waits for another here: the compiler does several at once
                         x = min(max(start + slope * j, 0.0), top)
-                        i = min(int(x), m - 2)
-                        share = x - i
-                        if shape != HAT:
-                            if shape == NEAREST:
-                                share = np.floor(share + 0.5)
-                            elif shape == FLOOR:
-                                share = np.floor(share)
-                            else:
-                                share = 1.0 - share
-                        if i != cell:
-                            projected[cell] += lower
-                            projected[cell + 1] += upper
-                            cell, lower, upper = i, 0.0, 0.0
-                        part = share * mixed[j]
-                        lower += mixed[j] - part
-                        upper += part
-                    projected[cell] += lower
-                    projected[cell + 1] += upper
+                        i = min(np.int32(x), np.int32(m - 2))
+                        part = (x - i) * mixed[j]
+                        cells[j], upper[j], mixed[j] = i, part, mixed[j] - part
+                    if shape != HAT:
+                        for j in range(m):
+                            mass = mixed[j] + upper[j]
+                            upper[j] = mass * misplaced(min(max(start + slope * j, 0.0), top) - cells[j], shape)
+                            mixed[j] = mass - upper[j]
+                    for j in range(m):
+                        projected[cells[j]] += mixed[j]
+                        projected[cells[j] + 1] += upper[j]
                 if ending[g] > 0.0:
                     x = min(max(last[g], 0.0), top)
                     i = min(int(x), m - 2)
-                    share = x - i
-                    if shape == NEAREST:
-                        share = np.floor(share + 0.5)
-                    elif shape == FLOOR:
-                        share = np.floor(share)
-                    elif shape == SWAPPED:
-                        share = 1.0 - share
+                    share = x - i if shape == HAT else misplaced(x - i, shape)
                     projected[i] += ending[g] * (1.0 - share)
                     projected[i + 1] += ending[g] * share
             mean = 0.0
@@ -199,7 +185,7 @@ def sweep(laws, out, policy, mixed, projected, slope, shape, action_count, grid,
     return largest, changed
 
 
-class _Sweeper:
+class Sweeper:
     """A backup with the room that its sweeps need."""
 
     def __init__(self, backup: Backup, laws: Array | None) -> None:
@@ -207,13 +193,14 @@ class _Sweeper:
         self.backup = backup
         self.laws = point_laws(backup.grid, S) if laws is None else np.array(laws, dtype=np.float64)
         self.out, self.policy = np.empty_like(self.laws), np.full(S, -1, dtype=np.int64)
-        self._room = np.empty(m), np.empty(m)
+        self._room = np.empty(m), np.empty(m), np.empty(m), np.empty(m, dtype=np.int32)
 
     def step(self) -> tuple[float, bool]:
         """One sweep; its largest W1 move over states, and whether the policy changed."""
         b = self.backup
-        slope = b.discount
-        moved, changed = sweep(self.laws, self.out, self.policy, *self._room, slope, b.shape, b.action_count, b.grid, b.arrays)
+        moved, changed = sweep(
+            self.laws, self.out, self.policy, self._room, b.discount, b.shape, b.action_count, b.grid, b.arrays
+        )
         self.laws, self.out = self.out, self.laws
         return float(moved) * float(b.grid[1] - b.grid[0]), bool(changed)
 
@@ -253,7 +240,7 @@ def evaluate(backup: Backup, *, accuracy: float = 1e-12, sweeps: int | None = No
     factor = backup.discount / (1.0 - backup.discount) if backup.discount < 1.0 else math.inf
     span = float(backup.grid[-1] - backup.grid[0])
     most = sweeps if sweeps is not None else sweeps_for(accuracy * (1.0 - backup.discount), backup.discount, span) + 10
-    run, error, done = _Sweeper(backup, start), math.inf, 0
+    run, error, done = Sweeper(backup, start), math.inf, 0
     while done < most and (sweeps is not None or error > accuracy):
         error = factor * run.step()[0]
         done += 1
@@ -262,7 +249,7 @@ def evaluate(backup: Backup, *, accuracy: float = 1e-12, sweeps: int | None = No
 
 def value_iteration(backup: Backup, *, sweeps: int, start: Array | None = None) -> Laws:
     """Laws after so many sweeps, each greedy in the mean. The means converge; the laws need not where laws of equal mean differ."""
-    run = _Sweeper(backup, start)
+    run = Sweeper(backup, start)
     for _ in range(sweeps):
         run.step()
     return Laws(backup.grid, run.laws, math.inf, sweeps, run.policy)
@@ -279,7 +266,7 @@ def policy_iteration(mdp: MDP, grid: Array, *, accuracy: float = 1e-12) -> Laws:
         )
         total += current.sweeps
         laws = Laws(grid, current.weights, current.error, total, policy)
-        run = _Sweeper(backup, current.weights)
+        run = Sweeper(backup, current.weights)
         run.step()
         if (run.laws @ grid <= laws.weights @ grid + 10.0 * accuracy).all():
             return laws

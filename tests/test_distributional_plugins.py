@@ -251,6 +251,12 @@ def test_risk_averse_policies_of_a_gamble():
     assert found.differs(0.05) == "state 0: action 0, not action 1"
 
 
+def test_a_problem_without_rewards_has_an_answer():
+    found = risk.compare(from_table([[[(1.0, 0.0, 0)], [(1.0, 0.0, 0)]]], 0.9))
+    np.testing.assert_allclose(found.cvars + found.mean_cvars, [0.0] * 8, atol=1e-9)
+    assert found.differs(0.05) == "none"
+
+
 def test_frozen_lake_through_the_command_line(command, tmp_path):
     done = command("check", "distributional-dp", "--instance", "gym:FrozenLake-v1", "--plots", tmp_path / "figures", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

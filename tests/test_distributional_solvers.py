@@ -213,6 +213,14 @@ def test_the_first_order_variance_is_what_simulation_shows():
     np.testing.assert_allclose(values, exactly["value_avar"], rtol=0.2)
 
 
+def test_returns_that_differ_by_rounding_get_a_grid_all_the_same():
+    for rewards in ([1.0, 1.0], [1.0, np.nextafter(1.0, 2.0)], [0.0, 5e-324]):
+        mdp = from_table([[[(0.5, rewards[0], 0), (0.5, rewards[1], 0)]]], 0.99)
+        grid = categorical.default_grid(mdp, 5)
+        assert np.diff(grid) == pytest.approx([0.25] * 4, abs=1e-9)
+        assert categorical.evaluate(Backup.of(mdp, grid)).weights @ grid == pytest.approx(rewards[0] * 100, abs=1e-9)
+
+
 def test_misuse_of_sweeps_is_refused():
     mdp = chain([[1.0]], [1], 1.0)
     with pytest.raises(SolverError, match="how many sweeps"):

@@ -41,6 +41,21 @@ def draw_reward(arm, values, cumulative, deviations, bound, rng):  # type: ignor
 
 
 @kernel
+def sum_up(scalars, K, theta, start, star, eta, lowest, progress, paid, paid_squared, pulls, expected):  # type: ignore[no-untyped-def]
+    """Write what a run leaves behind besides its checkpoints."""
+    excess = drift = 0.0
+    for a in range(K):
+        excess = max(excess, abs(pulls[a] - expected[a]))
+        drift += theta[a] - start[a]
+    scalars[LOWEST] = lowest - start[star]
+    scalars[SAMPLING] = excess
+    scalars[PROGRESS] = abs((theta[star] - start[star]) / eta + progress)
+    scalars[PAID] = abs(paid)
+    scalars[PAID_SQUARED] = abs(paid_squared)
+    scalars[DRIFT] = drift
+
+
+@kernel
 def simulate(  # type: ignore[no-untyped-def]
     start,
     eta,
@@ -158,17 +173,7 @@ def simulate(  # type: ignore[no-untyped-def]
             sums[k] = (w[i] + w[i + 1]) + (w[i + 2] + w[i + 3])
             total += sums[k]
             lost += (w[i] * loss[i] + w[i + 1] * loss[i + 1]) + (w[i + 2] * loss[i + 2] + w[i + 3] * loss[i + 3])
-    excess = 0.0
-    drift = 0.0
-    for a in range(K):
-        excess = max(excess, abs(pulls[a] - expected[a]))
-        drift += theta[a] - start[a]
-    scalars[LOWEST] = lowest - start[star]
-    scalars[SAMPLING] = excess
-    scalars[PROGRESS] = abs((theta[star] - start[star]) / eta + progress)
-    scalars[PAID] = abs(paid)
-    scalars[PAID_SQUARED] = abs(paid_squared)
-    scalars[DRIFT] = drift
+    sum_up(scalars, K, theta, start, star, eta, lowest, progress, paid, paid_squared, pulls, expected)
 
 
 @kernel
@@ -188,7 +193,7 @@ def simulate_plainly(  # type: ignore[no-untyped-def]
     expected, pulls, weights = np.zeros(K), np.zeros(K), np.empty(K)
     best = means.max()
     lowest = theta[star]
-    cumulative_regret = progress = paid = paid_squared = baseline = drift = 0.0
+    cumulative_regret = progress = paid = paid_squared = baseline = 0.0
     at = 0
     policy_of(theta, form, earlier, rest)
     for t in range(1, checkpoints[-1] + 1):
@@ -228,13 +233,4 @@ def simulate_plainly(  # type: ignore[no-untyped-def]
             theta[b] += step[b]
             earlier[b] = policy[b]
         lowest = min(lowest, theta[star])
-    excess = 0.0
-    for a in range(K):
-        excess = max(excess, abs(pulls[a] - expected[a]))
-        drift += theta[a] - start[a]
-    scalars[LOWEST] = lowest - start[star]
-    scalars[SAMPLING] = excess
-    scalars[PROGRESS] = abs((theta[star] - start[star]) / eta + progress)
-    scalars[PAID] = abs(paid)
-    scalars[PAID_SQUARED] = abs(paid_squared)
-    scalars[DRIFT] = drift
+    sum_up(scalars, K, theta, start, star, eta, lowest, progress, paid, paid_squared, pulls, expected)

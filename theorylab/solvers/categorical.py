@@ -27,11 +27,16 @@ from theorylab.problems.record import Array
 HAT, NEAREST, FLOOR, SWAPPED = range(4)
 
 
+#: Returns that differ by less than this share of their size are one number: atoms closer than that would differ by rounding.
+SAME = 1e-6
+
+
 def default_grid(mdp: MDP, atoms: int) -> Array:
     """(m,) evenly spaced from the lowest to the highest return; discount < 1. On it `r + discount z` never leaves the grid."""
     low, high = mdp.return_range()
-    if high <= low:  # every return is the same number: any grid around it will do
-        low, high = low - 0.5, high + 0.5
+    if high - low <= SAME * (1.0 + abs(low) + abs(high)):  # as good as one number: any grid around it will do
+        middle = 0.5 * (low + high)
+        low, high = middle - 0.5, middle + 0.5
     return np.linspace(low, high, atoms)
 
 

@@ -74,6 +74,8 @@ class StockGrid:
         if not np.isfinite(low + high):
             raise SolverError("With discount 1 returns have no bound: give the grid of stocks.")
         low, high = min(low, 0.0), max(high, 0.0)  # what is cut off after n steps earns nothing more
+        if high - low < 1e-9:
+            low, high = low - 0.5, high + 0.5
         return StockGrid(-high, (high - low) / (count - 1), count)
 
     def index(self, stock: Array) -> NDArray[np.int64]:

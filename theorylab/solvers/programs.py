@@ -122,3 +122,46 @@ def cvar_of_law(atoms: Array, weights: Array, level: float) -> TailSolution:
     if not residual < 1e-7:
         raise SolverError(f"The linear program for CVaR left a residual of {residual:.2g}.")
     return TailSolution(float(problem.value) * scale, w, float(candidates[best]) * scale, residual)
+
+
+def worst_expectation(
+    divergence: str, value: Array, weight: Array, *, radius: float | None = None, strength: float | None = None, metric: Array | None = None
+) -> float:  # fmt: skip
+    """inf {E_p V: D(p, q) <= radius}, or inf {E_p V + strength D(p, q)}, by a convex program: the primal problem as it is stated.
+
+    divergence: "tv", "kl", "chi2" or "w1" (with metric (n, n)). Values are scaled to range 1, which moves mass at the same rates.
+    Raises SolverError unless the status is optimal.
+    """
+    import cvxpy as cp
+
+    v, q = np.asarray(value, dtype=np.float64), np.asarray(weight, dtype=np.float64)
+    low, scale = float(v.min()), float(np.ptp(v)) or 1.0
+    v = (v - low) / scale
+    support = q > 0.0
+    p = cp.Variable(len(q), nonneg=True)
+    constraints = [cp.sum(p) == 1]
+    if divergence in ("kl", "chi2"):
+        constraints += [p[~support] == 0] if (~support).any() else []
+        inside, base = p[support], q[support]
+        D = (
+            cp.sum(cp.rel_entr(inside, base))
+            if divergence == "kl"
+            else cp.sum_squares(cp.multiply(inside - base, 1.0 / np.sqrt(base)))
+        )
+    elif divergence == "tv":
+        D = 0.5 * cp.norm1(p - q)
+    else:
+        plan = cp.Variable((len(q), len(q)), nonneg=True)
+        constraints += [cp.sum(plan, axis=1) == q, cp.sum(plan, axis=0) == p]
+        D = cp.sum(cp.multiply(plan, np.asarray(metric)))
+    if radius is not None:
+        constraints.append(radius >= D)
+        goal = v @ p
+    else:
+        assert strength is not None
+        goal = v @ p + strength / scale * D
+    problem = cp.Problem(cp.Minimize(goal), constraints)
+    problem.solve(solver=cp.HIGHS if divergence in ("tv", "w1") else cp.CLARABEL)
+    if problem.status != cp.OPTIMAL:
+        raise SolverError(f"The convex program for {divergence} stopped with status {problem.status!r}.")
+    return low + scale * float(problem.value)

@@ -221,6 +221,30 @@ def test_returns_that_differ_by_rounding_get_a_grid_all_the_same():
         assert categorical.evaluate(Backup.of(mdp, grid)).weights @ grid == pytest.approx(rewards[0] * 100, abs=1e-9)
 
 
+@pytest.mark.parametrize("accuracy", [0.3, 1e-3, 1e-9])
+def test_sweeps_stop_within_the_error_that_they_state(accuracy):
+    for seed in range(12):
+        mdp = random_process(np.random.default_rng(seed))
+        process = mdp.under(np.full((mdp.state_count, mdp.action_count), 1 / mdp.action_count))
+        grid = categorical.default_grid(process, 9)
+        found = categorical.evaluate(Backup.of(process, grid), accuracy=accuracy)
+        distance = categorical.w1(found.weights, categorical.fixed_point(process, grid), grid).max()
+        rounding = 1e-12 * np.abs(grid).max() / (1 - process.discount)
+        assert found.error <= max(accuracy, rounding)
+        assert distance <= found.error + rounding
+        assert (
+            found.sweeps <= categorical.sweeps_for(accuracy * (1 - process.discount), process.discount, grid[-1] - grid[0]) + 10
+        )
+
+
+@given(processes(), st.integers(2, 8))
+def test_dense_and_sparse_fixed_points_agree(mdp, atoms):
+    process = mdp.under(np.full((mdp.state_count, mdp.action_count), 1 / mdp.action_count))
+    grid = categorical.default_grid(process, atoms)
+    dense = categorical.direct_fixed_points(categorical.Outcomes.of(process, grid), process.probabilities)
+    np.testing.assert_allclose(dense, categorical.fixed_point(process, grid), atol=1e-9)
+
+
 def test_misuse_of_sweeps_is_refused():
     mdp = chain([[1.0]], [1], 1.0)
     with pytest.raises(SolverError, match="how many sweeps"):
@@ -262,6 +286,22 @@ def test_tails_are_those_of_the_linear_program(law, level):
     assert categorical.cvar(*law, level) == pytest.approx(found.value, abs=1e-9)
     with_nothing = np.append(law[0], -50.0), np.append(law[1], 0.0)
     assert categorical.cvar(*with_nothing, level) == pytest.approx(found.value, abs=1e-9), "an atom of no weight does not count"
+
+
+def test_moments_of_rational_laws():
+    law = {F(1): F(1, 4), F(5): F(3, 4)}
+    assert exact_returns.mean(law) == 4
+    assert exact_returns.variance(law) == 3
+
+
+def test_policies_without_memory_are_some_of_those_with_memory():
+    """With one state and two steps they are four of the eight, discounted alike."""
+    table = rational([[[["1/2", "1", 0], ["1/2", "0", 0]], [["1", "3", 0]]]])
+    with_memory = {frozenset(law.items()) for law in exact_returns.history_laws(table, F(1, 3), 2, 0)}
+    without = {frozenset(law.items()) for law in exact_returns.policies_without_memory(table, F(1, 3), 2, 0)}
+    assert without < with_memory
+    assert frozenset({F(4): F(1)}.items()) in without
+    assert len(without) == 4
 
 
 def test_tails_at_known_values():
@@ -490,6 +530,50 @@ def test_the_grid_is_exact_where_nothing_is_rounded(mdp, slopes, is_split):
                 table, HALF, lambda x: up * x if x >= 0 else down * x, HALF, 3, s, F(float(grid.stocks[i])), memory
             )
             assert found[s, i] == pytest.approx(float(wanted), abs=1e-12)
+
+
+@pytest.mark.parametrize("slopes", [(1.0, 1.0, 0.0), (0.0, 1.0, 0.0), (-1.0, 1.0, 0.0), (1.0, 3.0, 0.0)])
+@pytest.mark.parametrize("seed", range(6))
+def test_laws_on_the_grid_have_the_values_of_the_scalar_recursion(slopes, seed):
+    """Where the kink of the utility is an atom at every stock, categorical laws lose nothing; quantiles keep their bound."""
+    rng = np.random.default_rng(seed)
+    mdp = random_stock_problem(rng)
+    mdp = mdp.replace(discount=0.5, rewards=rng.integers(-2, 3, len(mdp.rewards)).astype(float))
+    low, high = mdp.return_range()
+    low, high = np.floor(min(low, 0.0)), np.ceil(max(high, 0.0)) + 1
+    grid, utility = stock.StockGrid(-high, 1.0, int(high - low) + 1), stock.Utility(*slopes)
+    atoms = -grid.stocks[::-1]
+    for steps in (1, 2, 5):
+        exactly = stock.stock_values(mdp, utility, grid, steps=steps).value
+        found = stock.StockLawIteration(mdp, utility, grid, stock.CATEGORICAL, atoms).value_iteration(steps)
+        np.testing.assert_allclose(found.value, exactly, atol=1e-11)
+        np.testing.assert_allclose(found.laws.sum(axis=2), 1.0, atol=1e-12)
+        bound = utility.lipschitz * (high - low) / (2 * 64) * (1 - 0.5**steps) / 0.5
+        quantiles = stock.StockLawIteration(mdp, utility, grid, stock.QUANTILE, np.zeros(64)).value_iteration(steps)
+        assert np.abs(quantiles.value - exactly).max() <= bound + 1e-11
+        assert (np.diff(quantiles.laws, axis=2) >= 0.0).all()
+    endless = stock.stock_values(mdp, utility, grid, accuracy=1e-9).value
+    many = stock.stock_values(mdp, utility, grid, steps=60).value
+    np.testing.assert_allclose(endless, many, atol=1e-9)
+    improved = stock.StockLawIteration(mdp, utility, grid, stock.CATEGORICAL, atoms).policy_iteration(sweeps=50)
+    np.testing.assert_allclose(improved.value, many, atol=1e-7)
+
+
+def test_laws_on_the_grid_reach_targets():
+    mdp = from_table([[[(0.5, 1.0, 0), (0.5, -1.0, 0)], [(1.0, 0.0, 0)]]], 1.0)
+    grid, utility = stock.StockGrid(-6.0, 1.0, 13), stock.Utility(0.0, 0.0, 1.0)
+    exactly = stock.stock_values(mdp, utility, grid, steps=4).value
+    laws = stock.StockLawIteration(mdp, utility, grid, stock.CATEGORICAL, np.arange(-6.0, 7.0)).value_iteration(4)
+    middle = slice(2, 11)  # nearer to the ends four steps leave the grid
+    np.testing.assert_allclose(laws.value[:, middle], exactly[:, middle], atol=1e-12)
+
+
+def test_endless_values_stop_within_the_accuracy_asked_for():
+    mdp = from_table([[[(0.5, 1.0, 0), (0.5, -1.0, 0)], [(1.0, 0.25, 0)]]], 0.9)
+    grid = stock.StockGrid.around(mdp, 41)
+    fine = stock.stock_values(mdp, stock.SHORTFALL, grid, accuracy=1e-12).value
+    for accuracy in (0.1, 1e-3, 1e-6):
+        assert np.abs(stock.stock_values(mdp, stock.SHORTFALL, grid, accuracy=accuracy).value - fine).max() <= accuracy
 
 
 def almost_certain_cliff():

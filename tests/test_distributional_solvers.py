@@ -542,7 +542,7 @@ def test_laws_on_the_grid_have_the_values_of_the_scalar_recursion(slopes, seed):
     low, high = mdp.return_range()
     low, high = np.floor(min(low, 0.0)), np.ceil(max(high, 0.0)) + 1
     grid, utility = stock.StockGrid(-high, 1.0, int(high - low) + 1), stock.Utility(*slopes)
-    atoms = -grid.stocks[::-1]
+    atoms = np.linspace(-grid.stocks[-1], -grid.stocks[0], 2 * grid.count - 1)  # and one between any two
     for steps in (1, 2, 5):
         exactly = stock.stock_values(mdp, utility, grid, steps=steps).value
         found = stock.StockLawIteration(mdp, utility, grid, stock.CATEGORICAL, atoms).value_iteration(steps)

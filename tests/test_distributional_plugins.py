@@ -97,6 +97,7 @@ BOUNDS = [
     ("distributional-dp", "value-iteration-converges", {"lipschitz": 3.0, "discount": 0.5, "n": 2.0, "return_bound": 4.0}, 3.0),
     ("distributional-dp", "greedy-policy-is-good", {"kinked_lipschitz": 3.0, "discount": 0.5, "n": 2.0, "return_bound": 4.0},
      2 * 0.125 * 3 * 4 / 0.5),
+    ("distributional-dp", "policy-iteration-converges", {"lipschitz": 3.0, "discount": 0.5, "improvements": 2.0, "width": 4.0}, 3.0),
     ("distributional-dp", "cvar-converges", {"discount": 0.5, "n": 2.0, "return_bound": 4.0, "levels": 0.1}, 10.0),
     ("distributional-dp", "stock-rounding", {"lipschitz": 3.0, "step": 0.25, "discount": 0.9}, 3 * 0.25 * 0.9 / 0.2),
     ("distributional-dp", "stock-splitting", {"lipschitz": 3.0, "step": 0.25, "discount": 0.9}, 3 * 0.25 * 0.9 / 0.2),

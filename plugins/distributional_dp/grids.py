@@ -21,6 +21,9 @@ from .variant import Variant
 #: Sweeps of the grid solvers, and points of their grids.
 SWEEPS, POINTS, ATOMS = (1, 2, 4, 8), 17, 33
 
+#: Improvements after which policies are compared with the best.
+IMPROVEMENTS = (0, 1, 2, 3, 4, 5, 6)
+
 #: Outcomes up to which a few sweeps are made on grids.
 MOST_OUTCOMES = 1_000
 
@@ -99,7 +102,24 @@ def grid_measures(mdp: MDP, variant: Variant) -> dict[str, Any]:
         out |= {"vi_distance": np.array(distance), "greedy_loss": np.array(losses)} | grid_cvar_measures(
             mdp, fine, taken, variant
         )
+        out |= improvement_measures(mdp, fine, taken, variant)
     return out | grid_policy_measures(mdp, coarse, variant)
+
+
+def improvement_measures(mdp: MDP, fine: StockGrid, taken: float, variant: Variant) -> dict[str, Any]:
+    """What the stationary policies of policy iteration lose, from one that always plays action 0: each is evaluated endlessly."""
+    losses = []
+    for objective in LIPSCHITZ:
+        assert objective.slopes is not None
+        problem, seen = (GridProblem(p, fine, objective.slopes) for p in (mdp, variant.problem(mdp)))
+        limit = problem.limit(problem.values(1)[-1])
+        policy, loss = np.zeros(limit.shape, dtype=np.int64), []
+        for _ in IMPROVEMENTS:
+            value = problem.limit(limit, policy)
+            loss.append(max(float((limit - value).max()) - 2 * objective.slopes.lipschitz * taken, 0.0))
+            policy = np.argmax(seen.action_values(value), axis=1)
+        losses.append(loss)
+    return {"improvements": np.array(IMPROVEMENTS, dtype=np.float64), "improved_loss": np.array(losses)}
 
 
 def grid_cvar_measures(mdp: MDP, fine: StockGrid, taken: float, variant: Variant) -> dict[str, Any]:

@@ -67,6 +67,6 @@ _mutant("no-outer-maximisation", "The stock starts at 0 instead of -q*.", Varian
 _mutant("mean-as-target", "The stock starts at minus the largest mean.", Variant(target=mean_target), [CVAR, "cvar-is-earned"])
 _mutant(
     "rewards-halved-on-grids", "The grid solvers see half of each reward.", Variant(problem=halved_rewards),
-    ["kernel-agrees", "stock-rounding", "stock-splitting", "categorical-agent-is-exact", "value-iteration-converges", "greedy-policy-is-good", "cvar-converges", "categorical-agent", "quantile-agent",
+    ["kernel-agrees", "stock-rounding", "stock-splitting", "categorical-agent-is-exact", "value-iteration-converges", "greedy-policy-is-good", "cvar-converges", "policy-iteration-converges", "categorical-agent", "quantile-agent",
      "grid-policy-iteration"],
 )  # fmt: skip

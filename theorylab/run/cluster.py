@@ -19,6 +19,9 @@ AHEAD = 4
 #: Workers that may die under a block before it is held to be at fault.
 DEATHS = 3
 
+#: How long the results of a block that is done may take to arrive; then it is run again.
+PATIENCE_S = 30.0
+
 
 def require_dask() -> None:
     """Raise UsageError, with the way out, where Dask is missing."""
@@ -70,7 +73,7 @@ def client_of(address: str) -> Iterator[Any]:
 
 def cluster_blocks(locator: Locator, plan: Plan, blocks: Sequence[Job], work: Work, client: Any) -> Generator[list[TrialResult]]:
     """Results block by block, as they are finished; `client` from `client_of`."""
-    from distributed import KilledWorker, as_completed
+    from distributed import KilledWorker, as_completed, wait
 
     expected = fingerprint(locator)
     waiting, suspected = list(reversed(blocks)), []
@@ -87,11 +90,14 @@ def cluster_blocks(locator: Locator, plan: Plan, blocks: Sequence[Job], work: Wo
 
     done = as_completed([submit(waiting.pop()) for _ in range(min(len(waiting), AHEAD * threads()))])
     for future in done:
-        job, error = pending.pop(future), future.exception()
+        job = pending.pop(future)
+        results, error = _outcome(future)
         if isinstance(error, PluginError):
             raise error
-        if error is None:
-            yield future.result()
+        if results is not None:
+            yield results
+        elif error is None:
+            waiting.append(job)
         elif len(job.seeds) == 1:
             suspected.append(job)
         else:  # halve the block until the guilty seed is alone
@@ -101,11 +107,29 @@ def cluster_blocks(locator: Locator, plan: Plan, blocks: Sequence[Job], work: Wo
         while waiting and len(pending) < AHEAD * threads():
             done.add(submit(waiting.pop()))
     for job in suspected:  # a worker that dies takes blameless neighbours along: each runs alone once more
-        future = submit(job)
-        error = future.exception()
-        if error is None:
-            yield future.result()
+        results, error = None, None
+        for _ in range(DEATHS + 1):
+            future = submit(job)
+            wait(future)
+            results, error = _outcome(future)
+            if results is not None or error is not None:
+                break
+            future.release()
+        if results is not None:
+            yield results
         else:
             died = isinstance(error, KilledWorker)
-            problem = f"{DEATHS + 1} cluster workers died under it" if died else f"the cluster failed: {error}"
+            lost = f"the cluster failed: {error}" if error is not None else "the cluster lost its result time and again"
+            problem = f"{DEATHS + 1} cluster workers died under it" if died else lost
             yield [TrialResult(job.subject, job.seeds[0], problem=problem)]
+
+
+def _outcome(future: Any) -> tuple[list[TrialResult] | None, BaseException | None]:
+    """(results, None) or (None, error) of a future that is done; (None, None) where its results cannot be had: the worker that held them may
+    have died in between, and then nobody says when they will be there again."""
+    try:
+        return future.result(timeout=PATIENCE_S), None
+    except TimeoutError:
+        return None, None
+    except Exception as error:  # whatever the worker raised, or the scheduler says of its death
+        return None, error

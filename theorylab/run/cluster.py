@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
@@ -21,6 +22,9 @@ DEATHS = 3
 
 #: How long the results of a block that is done may take to arrive; then it is run again.
 PATIENCE_S = 30.0
+
+#: How long a cluster may be without any worker (a dead one takes some seconds to come back), and how often that is looked at.
+GONE_S, POLL_S = 120.0, 5.0
 
 
 def require_dask() -> None:
@@ -73,7 +77,7 @@ def client_of(address: str) -> Iterator[Any]:
 
 def cluster_blocks(locator: Locator, plan: Plan, blocks: Sequence[Job], work: Work, client: Any) -> Generator[list[TrialResult]]:
     """Results block by block, as they are finished; `client` from `client_of`."""
-    from distributed import KilledWorker, as_completed, wait
+    from distributed import KilledWorker
 
     expected = fingerprint(locator)
     waiting, suspected = list(reversed(blocks)), []
@@ -88,8 +92,10 @@ def cluster_blocks(locator: Locator, plan: Plan, blocks: Sequence[Job], work: Wo
     def threads() -> int:  # workers come and go
         return max(sum(client.nthreads().values()), 1)
 
-    done = as_completed([submit(waiting.pop()) for _ in range(min(len(waiting), AHEAD * threads()))])
-    for future in done:
+    for _ in range(min(len(waiting), AHEAD * threads())):
+        submit(waiting.pop())
+    while pending:
+        future = _next_done(list(pending), client)
         job = pending.pop(future)
         results, error = _outcome(future)
         if isinstance(error, PluginError):
@@ -105,12 +111,12 @@ def cluster_blocks(locator: Locator, plan: Plan, blocks: Sequence[Job], work: Wo
             waiting += [Job(job.subject, job.seeds[:middle]), Job(job.subject, job.seeds[middle:])]
         future.release()
         while waiting and len(pending) < AHEAD * threads():
-            done.add(submit(waiting.pop()))
+            submit(waiting.pop())
     for job in suspected:  # a worker that dies takes blameless neighbours along: each runs alone once more
         results, error = None, None
         for _ in range(DEATHS + 1):
             future = submit(job)
-            wait(future)
+            _next_done([future], client)
             results, error = _outcome(future)
             if results is not None or error is not None:
                 break
@@ -122,6 +128,26 @@ def cluster_blocks(locator: Locator, plan: Plan, blocks: Sequence[Job], work: Wo
             lost = f"the cluster failed: {error}" if error is not None else "the cluster lost its result time and again"
             problem = f"{DEATHS + 1} cluster workers died under it" if died else lost
             yield [TrialResult(job.subject, job.seeds[0], problem=problem)]
+
+
+def _next_done(futures: Sequence[Any], client: Any) -> Any:
+    """The first of the futures to be done. Raises PluginError where the cluster has had no worker for GONE_S: it would wait for ever."""
+    from distributed import wait
+
+    alone_since = None
+    while True:
+        try:
+            done = wait(list(futures), timeout=POLL_S, return_when="FIRST_COMPLETED").done
+        except TimeoutError:
+            done = set()
+        if done:
+            return done.pop()
+        if client.nthreads():
+            alone_since = None
+        elif alone_since is None:
+            alone_since = time.monotonic()
+        elif time.monotonic() - alone_since > GONE_S:
+            raise PluginError(f"The cluster has had no worker for {GONE_S:g} s. What was finished is kept: go on with --resume.")
 
 
 def _outcome(future: Any) -> tuple[list[TrialResult] | None, BaseException | None]:

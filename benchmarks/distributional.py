@@ -298,7 +298,6 @@ def growth() -> list[str]:
 def value_tables() -> list[str]:
     """Time to values of certified sup-norm error 1e-8, theorylab and QuantEcon, sparse and dense."""
     try:
-        import quantecon as qe  # noqa: F401
         from quantecon.markov import DiscreteDP
         from scipy.sparse import csr_matrix
     except ImportError:

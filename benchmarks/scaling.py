@@ -13,6 +13,7 @@ import os
 import platform
 import time
 from pathlib import Path
+from typing import Any
 
 from theorylab.registry import find
 from theorylab.run.check import check
@@ -27,14 +28,14 @@ CLAIM, INSTANCE = "gap-falls-on-average", "tiny-gap"
 def measure(seeds: int, horizon: int) -> list[str]:
     """The table's lines."""
     locator = find("gradient-bandit")
-    ways: list[tuple[str, dict[str, object]]] = [(f"threads of one process, {os.cpu_count()} cores", {})]
+    ways: list[tuple[str, dict[str, Any]]] = [(f"threads of one process, {os.cpu_count()} cores", {})]
     ways += [(f"{n} worker process{'es' if n > 1 else ''}", {"workers": n}) for n in (1, 2, 4)]
     ways += [(f"Dask, {n} worker{'s' if n > 1 else ''}", {"cluster": f"local:{n}"}) for n in (1, 2, 4)]
     lines, base, reports = [], 0.0, set()
     for name, options in ways:
         request = Request(
             locator, seeds=seeds, claims=(CLAIM,), instance=INSTANCE, settings=(("horizon", str(horizon)),), chunk=64, **options
-        )  # type: ignore[arg-type]
+        )
         started = time.perf_counter()
         report = check(request, "benchmark")
         seconds = time.perf_counter() - started

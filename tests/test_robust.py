@@ -182,7 +182,7 @@ def test_no_claim_is_toothless():
         ("kl-gap-is-small", {"support_spread": 3.0, "strength": 0.5}, 9 / 4),
         ("chi2-gap-is-small", {"variance": 3.0, "strength": 0.5}, 1.5),
         ("backup-contracts", {"discount": 0.9, "start_distance": 2.0}, 1.8),
-        ("sweeps-converge", {"discount": 0.5, "n": 3.0, "value_size": 8.0}, 1.0),
+        ("sweeps-converge", {"discount": 0.5, "n": 3.0, "largest_reward": 4.0}, 1.0),
         ("greedy-policy-is-good", {"discount": 0.9, "greedy_distance": 0.1}, 1.8),
     ],
 )

@@ -17,6 +17,7 @@ from theorylab.problems.mdp import END, MDP
 from theorylab.problems.record import Array
 from theorylab.solvers import categorical
 from theorylab.solvers.categorical import HAT, Backup, default_grid
+from theorylab.solvers.dynamic_programming import policy_value, solve
 
 from . import oracle, plugin
 from .oracle import Law
@@ -259,7 +260,7 @@ def exact_operator_measures(process: MDP, rng: np.random.Generator) -> dict[str,
 def fixed_point_measures(process: MDP, grid: Array, true_grid: Array, variant: Variant) -> dict[str, Any]:
     """The fixed point of the sweeps: against the linear solve, the exact means, and the true laws."""
     found = variant.fixed_point(process, grid)
-    out: dict[str, Any] = {"fixed_mean": found @ grid, "true_mean": oracle.bellman_values(process)}
+    out: dict[str, Any] = {"fixed_mean": found @ grid, "true_mean": policy_value(process)}
     if process.state_count * len(grid) <= MOST_UNKNOWNS and len(grid) == len(true_grid):
         out["found_weights"], out["solved_weights"] = found, categorical.fixed_point(process, true_grid)
     laws = [(grid, row) for row in found]
@@ -354,8 +355,6 @@ def narrow_measures(process: MDP, atoms: int, variant: Variant) -> dict[str, Any
 
 def control_measures(mdp: MDP, atoms: int, variant: Variant) -> dict[str, Any]:
     """Greedy sweeps and policy iteration: their means against the enclosed optimal value."""
-    from theorylab.solvers.dynamic_programming import solve
-
     if len(mdp.successors) * atoms > 100_000:
         return {}
     grid = default_grid(mdp, atoms)

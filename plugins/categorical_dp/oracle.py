@@ -88,9 +88,3 @@ def ending_laws(process: MDP, most: int = 100_000) -> list[Law] | None:
         if max(len(x) for x, _ in laws) > most:
             return None
     return laws
-
-
-def bellman_values(process: MDP) -> Array:
-    """(S,) expected returns by a dense linear solve."""
-    P = process.transition_matrix()
-    return np.asarray(np.linalg.solve(np.eye(process.state_count) - process.discount * P, process.expected_rewards()))

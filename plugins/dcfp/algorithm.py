@@ -17,6 +17,7 @@ from theorylab.problems.mdp import END, MDP
 from theorylab.problems.record import Array
 from theorylab.solvers import categorical
 from theorylab.solvers.categorical import Backup, Outcomes
+from theorylab.solvers.dynamic_programming import policy_value
 
 from . import plugin
 from .instances import evaluated
@@ -95,7 +96,7 @@ def measure(mdp: MDP, rngs: Sequence[np.random.Generator], samples: int, atoms: 
     same: dict[str, Any] = {
         "samples": points.astype(np.float64), "checkpoints": float(len(points)), "states": float(S), "width": width, "spacing": spacing,
         "size": width + float(np.abs(grid).max()), "solved_weights": true_model, "exact_weights": exact,
-        "exact_mean": np.linalg.solve(np.eye(S) - process.discount * process.transition_matrix(), process.expected_rewards()),
+        "exact_mean": policy_value(process),
         "solved_mean": true_model @ grid,
     } | asymptotics(process, grid, outcomes)  # fmt: skip
     same["avar"] = same["avar"] * points[-1] / variant.used(int(points[-1]))  # N counts the samples that were taken
@@ -202,7 +203,7 @@ def asymptotics(process: MDP, grid: Array, outcomes: Outcomes) -> dict[str, Any]
         for x in range(S):
             R = resolvent[x, :, y, :]
             avar[x] += float(np.einsum("i,ij,jk,ik->", gap, R, covariance, R))
-    value = np.linalg.solve(np.eye(S) - process.discount * P, process.expected_rewards())
+    value = policy_value(process)
     mean_resolvent = np.linalg.inv(np.eye(S) - process.discount * P)
     following = process.rewards + process.discount * np.where(process.successors == END, 0.0, value[process.successors])
     spread = np.bincount(outcomes.state, p * (following - value[outcomes.state]) ** 2, minlength=S)

@@ -23,6 +23,11 @@ def fixed_error(size: Any, discount: Any) -> Any:
     return 2 * ACCURACY + U64 * (1 + size) / (1 - discount)
 
 
+def root_error(size: Any, discount: Any) -> Any:
+    """Cramer error of a fixed point: its square is at most the W1 error, as distribution functions differ by at most 1."""
+    return fixed_error(size, discount) ** 0.5
+
+
 def weight_error(size: Any, discount: Any, spacing: Any) -> Any:
     """A weight is a difference of two areas over cells."""
     return 2 * fixed_error(size, discount) / spacing
@@ -153,20 +158,22 @@ def hard_chain_variance(mdp: Any) -> Any:
 )  # fmt: skip
 def enough_samples_w1(discount: Any, width: Any, samples: Any, states: Any, checkpoints: Any) -> Any:
     """With probability 0.9, W1 <= gamma width / (1 - gamma) (1/2 + sqrt(ln(10 S C) / 2)) / sqrt(N) in all S states, at all C sample sizes."""
-    from sympy import log, sqrt
+    from sympy import Rational, log, sqrt
 
-    return discount * width / (1 - discount) * (1 / sqrt(4) + sqrt(log(states * checkpoints / DELTA) / 2)) / sqrt(samples)
+    return discount * width / (1 - discount) * (Rational(1, 2) + sqrt(log(states * checkpoints / DELTA) / 2)) / sqrt(samples)
 
 
 @plugin.claim(
-    "cramer_error", holds=WithProbability(1 - DELTA, slack=1e-5), source="contraction and McDiarmid's inequality", provenance="derived",
+    "cramer_error", holds=WithProbability(1 - DELTA, slack=root_error), source="contraction and McDiarmid's inequality", provenance="derived",
     within=up_to_root_width, along="samples", assumes=["rewards_by_state"],
 )  # fmt: skip
 def enough_samples_cramer(discount: Any, width: Any, samples: Any, states: Any, checkpoints: Any) -> Any:
     """With probability 0.9, l2 <= sqrt(width / N) (1/2 + sqrt(gamma ln(10 S C) / 2)) / (1 - sqrt(gamma)), likewise."""
-    from sympy import log, sqrt
+    from sympy import Rational, log, sqrt
 
-    return sqrt(width / samples) * (1 / sqrt(4) + sqrt(discount * log(states * checkpoints / DELTA) / 2)) / (1 - sqrt(discount))
+    return (
+        sqrt(width / samples) * (Rational(1, 2) + sqrt(discount * log(states * checkpoints / DELTA) / 2)) / (1 - sqrt(discount))
+    )
 
 
 @plugin.claim(
@@ -185,6 +192,6 @@ def enough_samples_and_atoms(discount: Any, width: Any, spacing: Any, samples: A
 )  # fmt: skip
 def error_rate(discount: Any, width: Any, samples: Any, states: Any) -> Any:
     """E max W1 <= gamma width / (1 - gamma) (1/2 + sqrt(ln(S) / 2)) / sqrt(N)."""
-    from sympy import log, sqrt
+    from sympy import Rational, log, sqrt
 
-    return discount * width / (1 - discount) * (1 / sqrt(4) + sqrt(log(states) / 2)) / sqrt(samples)
+    return discount * width / (1 - discount) * (Rational(1, 2) + sqrt(log(states) / 2)) / sqrt(samples)

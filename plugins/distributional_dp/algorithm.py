@@ -8,6 +8,7 @@ import numpy as np
 
 from theorylab.errors import InstanceError
 from theorylab.problems.mdp import MDP, exact, exact_table
+from theorylab.solvers.exact_returns import history_laws
 
 from . import plugin
 from .exact import (
@@ -33,14 +34,15 @@ def measure(mdp: MDP, rng: np.random.Generator, horizon: int, variant: Variant) 
     if not is_small(mdp, horizon):
         return measures
     table, discount = exact_table(mdp), exact(mdp.discount)
+    laws = history_laws(table, discount, horizon, mdp.start)
     return (
         measures
         | trajectory_measures(table, discount, mdp.start, rng, variant)
         | order_measures(table, discount, rng)
-        | optimality_measures(table, discount, horizon, mdp.start, variant)
-        | policy_iteration_measures(table, discount, horizon, mdp.start, variant)
-        | cvar_measures(table, discount, horizon, mdp.start, variant)
-        | shortcoming_measures(table, discount, horizon, mdp.start)
+        | optimality_measures(table, discount, horizon, mdp.start, laws, variant)
+        | policy_iteration_measures(table, discount, horizon, mdp.start, laws, variant)
+        | cvar_measures(table, discount, horizon, mdp.start, laws, variant)
+        | shortcoming_measures(table, discount, horizon, mdp.start, laws)
     )
 
 

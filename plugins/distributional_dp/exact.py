@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,8 @@ def order_measures(table: ExactTable, discount: Fraction, rng: np.random.Generat
                 good = []
                 for p, r, _ in outcomes:
                     after = (c + r) / discount
-                    laws = sorted((random_law(rng), random_law(rng)), key=lambda law, after=after: K(moved(law, after)))  # type: ignore[misc]
+                    first, second = random_law(rng), random_law(rng)
+                    laws = (first, second) if K(moved(first, after)) <= K(moved(second, after)) else (second, first)
                     worse.append((weight * p, moved(laws[0], r, discount)))
                     good.append((p, moved(laws[1], r, discount)))
                 better += [(weight * p, law) for p, law in good]
@@ -132,11 +134,13 @@ def solvable(objective: Objective, discount: Fraction) -> bool:
     return objective.degree is not None or discount == ONE
 
 
-def optimality_measures(table: ExactTable, discount: Fraction, horizon: int, start: int, variant: Variant) -> dict[str, Any]:
+def optimality_measures(
+    table: ExactTable, discount: Fraction, horizon: int, start: int, start_laws: list[Law], variant: Variant
+) -> dict[str, Any]:
     """Values after n sweeps against the best of all policies that remember everything; the recursion without laws; saturation."""
     gaps, scalar, saturated = [], [], []
-    nodes = [(horizon, start)] + [(horizon - 1, s) for s in range(len(table)) if horizon > 1]
-    laws = {(n, s): history_laws(table, discount, n, s) for n, s in nodes}
+    laws = {(horizon - 1, s): history_laws(table, discount, horizon - 1, s) for s in range(len(table)) if horizon > 1}
+    laws[horizon, start] = start_laws
     for objective in ALL:
         if not solvable(objective, discount):
             continue
@@ -150,9 +154,8 @@ def optimality_measures(table: ExactTable, discount: Fraction, horizon: int, sta
                 if objective.degree is not None:
                     factor = objective.factor(discount)
                     scalar.append(value - scalar_value(table, discount, objective.utility, factor, n, s, c, memory))
-    all_laws = laws[horizon, start]
-    low, high = min(min(law) for law in all_laws), max(max(law) for law in all_laws)
-    means = [mean(law) for law in all_laws]
+    low, high = min(min(law) for law in start_laws), max(max(law) for law in start_laws)
+    means = [mean(law) for law in start_laws]
     for objective in (SHORTFALL, HOMEOSTASIS):
         iteration = StockIteration(table, discount, objective.functional, variant.stock)
         below, above = -high - ONE, -low + ONE
@@ -166,7 +169,7 @@ Node = tuple[int, int, Fraction]
 
 
 def policy_iteration_measures(
-    table: ExactTable, discount: Fraction, horizon: int, start: int, variant: Variant
+    table: ExactTable, discount: Fraction, horizon: int, start: int, laws: list[Law], variant: Variant
 ) -> dict[str, Any]:  # fmt: skip
     """Improvements of a policy that always plays action 0: value by value, beside as many sweeps from its laws, and where they end."""
     gains, leads, ends = [], [], []
@@ -183,7 +186,7 @@ def policy_iteration_measures(
             current = policy
             values.append([K(moved(follow(table, discount, current, horizon, start, c, memory, update), c)) for c in STOCKS])
             policy = improved(table, discount, K, current, memory, variant.stock)
-        best = max_values(table, discount, objective, horizon, start)
+        best = max_values(laws, objective)
         for k in range(len(values) - 1):
             gains += [after - before for before, after in zip(values[k], values[k + 1], strict=True)]
         for k in range(min(horizon, len(values) - 1) + 1):
@@ -243,22 +246,22 @@ def partial_sweeps(
     return [K(moved(law(horizon, start, c), c)) for c in STOCKS]
 
 
-def max_values(table: ExactTable, discount: Fraction, objective: Objective, horizon: int, start: int) -> list[Fraction]:
-    """The best over all policies that remember everything, at each stock."""
-    laws = history_laws(table, discount, horizon, start)
+def max_values(laws: list[Law], objective: Objective) -> list[Fraction]:
+    """The best of the laws, at each stock."""
     return [max(sum((p * objective.utility(c + x) for x, p in law.items()), ZERO) for law in laws) for c in STOCKS]
 
 
-def cvar_measures(table: ExactTable, discount: Fraction, horizon: int, start: int, variant: Variant) -> dict[str, Any]:
+def cvar_measures(
+    table: ExactTable, discount: Fraction, horizon: int, start: int, laws: list[Law], variant: Variant
+) -> dict[str, Any]:
     """CVaR by the stock method, promised and played, against the best of all policies that remember everything."""
-    laws = history_laws(table, discount, horizon, start)
     atoms = sorted({x for law in laws for x in law})
     promised, played = [], []
     for level in LEVELS:
         best = max(cvar(law, level) for law in laws)
         if variant.tail_only:
             still = Stock(update=lambda c, r, discount: c, total=lambda c, law: law)
-            iteration = StockIteration(table, discount, lambda law, level=level: cvar(law, level), still)  # type: ignore[misc]
+            iteration = StockIteration(table, discount, partial(cvar, level=level), still)
             value, law = cvar(iteration.law(horizon, start, ZERO), level), iteration.law(horizon, start, ZERO)
         else:
             targets = atoms if variant.target is None else [variant.target(table, discount, horizon, start)]
@@ -271,9 +274,8 @@ def cvar_measures(table: ExactTable, discount: Fraction, horizon: int, start: in
 # -- what fails without the conditions ---------------------------------------------------------------------------------------------
 
 
-def shortcoming_measures(table: ExactTable, discount: Fraction, horizon: int, start: int) -> dict[str, Any]:
+def shortcoming_measures(table: ExactTable, discount: Fraction, horizon: int, start: int, laws: list[Law]) -> dict[str, Any]:
     """The same recursions with objectives that miss a condition, beside the best there is."""
-    laws = history_laws(table, discount, horizon, start)
     still = Stock(update=lambda c, r, gamma: c)
     out: dict[str, Any] = {}
     for name, K in (("tail", cvar_half), ("variance", mean_less_variance)):

@@ -17,7 +17,6 @@ from theorylab.solvers import programs, robust
 from theorylab.solvers.robust import CHI_PENALTY, KL_PENALTY, TV_BALL, TV_PENALTY, W1_BALL, W1_PENALTY, RobustModel
 
 from . import plugin
-from .instances import states_of
 
 Policy = NDArray[np.int64]
 
@@ -109,7 +108,7 @@ def run(mdp: MDP, rng: np.random.Generator, *, sweeps: int) -> dict[str, Any]:
 
 def random_problem(rng: np.random.Generator) -> tuple[Array, Array, Array]:
     """(value, weight, metric): ties, zeros in the weights, tiny and large ranges, one state."""
-    n = states_of(rng)
+    n = int(rng.choice([1, 2, 3, 5, 8]))
     weight = rng.dirichlet(np.full(n, float(rng.choice([0.2, 1.0, 5.0])))) if n > 1 else np.ones(1)
     if n > 1 and rng.random() < 0.3:
         weight[rng.random(n) < 0.3] = 0.0
@@ -255,6 +254,7 @@ def sweep_measures(
         "sweep_distance": np.array(distances), "posterior": np.array(errors), "policy_loss": np.array(losses)[..., 0],
         "greedy_distance": np.array(losses)[..., 1], "value_range": np.array(ranges), "range_limit": np.array(limits),
         "kernel_gap": np.array(played), "nominal_gain": np.array(nominal), "value_size": size,
+        "largest_reward": float(np.abs(model.reward).max()),
     }  # fmt: skip
 
 

@@ -16,6 +16,9 @@ from .algorithm import ACCURACY
 
 U64 = 2.0**-47
 
+#: Divergences of weights found by bisection, and their sums: 20,000 drawn problems leave at most 3 u64.
+FEASIBLE = 2**7 * U64
+
 DUAL = "duality of the inner problem"
 
 
@@ -54,7 +57,7 @@ def worst_distribution_attains() -> Any:
     return 0
 
 
-@plugin.claim("infeasible", holds=Always(1e-8), source=DUAL, provenance="derived")
+@plugin.claim("infeasible", holds=Always(FEASIBLE), source=DUAL, provenance="derived")
 def worst_distribution_is_feasible() -> Any:
     """It is a distribution, on the support where it must be, within the radius: the largest violation is 0."""
     return 0
@@ -148,9 +151,9 @@ def backup_moves_with_shifts() -> Any:
 
 
 @plugin.claim("sweep_distance", holds=Always(value_error), source="contraction from V_0 = 0", along="n")
-def sweeps_converge(discount: Any, n: Any, value_size: Any) -> Any:
-    """sup |V_n - V*| <= gamma^n (1 + sup |r| / (1 - gamma))."""
-    return discount**n * value_size
+def sweeps_converge(discount: Any, n: Any, largest_reward: Any) -> Any:
+    """sup |V_n - V*| <= gamma^n sup |r| / (1 - gamma)."""
+    return discount**n * largest_reward / (1 - discount)
 
 
 @plugin.claim("sweep_distance", holds=Always(value_error), source="contraction, after the fact")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from theorylab.plugin import Answer
 from theorylab.problems.mdp import END, MDP, from_arrays, from_table
 from theorylab.problems.mdp_families import processes, random_process
@@ -84,8 +82,3 @@ def value_of_caution(mdp: MDP, *, sweeps: int) -> list[Answer]:
             "Robust: the policy that is best in the worst case. Nominal: the policy that is best if the table is right.",
         )
     ]
-
-
-def states_of(rng: np.random.Generator) -> int:
-    """A number of states for a random inner problem."""
-    return int(rng.choice([1, 2, 3, 5, 8]))

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import CancelledError
 from typing import Any
 
 from theorylab.errors import PluginError, UsageError
@@ -57,7 +58,13 @@ def client_of(address: str) -> Iterator[Any]:
     from distributed import Client, LocalCluster
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # deaths of workers are ours to report
-    dask.config.set({"distributed.scheduler.allowed-failures": DEATHS, "distributed.comm.timeouts.connect": "20s"})
+    dask.config.set(
+        {
+            "distributed.scheduler.allowed-failures": DEATHS,
+            "distributed.comm.timeouts.connect": "20s",
+            "distributed.deploy.lost-worker-timeout": "2s",  # when a dead worker of `local:N` may be replaced
+        }
+    )
     with contextlib.ExitStack() as stack:
         if address.startswith("local:"):
             count = address.removeprefix("local:")
@@ -117,6 +124,7 @@ def cluster_blocks(locator: Locator, plan: Plan, blocks: Sequence[Job], work: Wo
         for _ in range(DEATHS + 1):
             future = submit(job)
             _next_done([future], client)
+            del pending[future]
             results, error = _outcome(future)
             if results is not None or error is not None:
                 break
@@ -140,9 +148,15 @@ def _next_done(futures: Sequence[Any], client: Any) -> Any:
             done = wait(list(futures), timeout=POLL_S, return_when="FIRST_COMPLETED").done
         except TimeoutError:
             done = set()
+        except CancelledError:
+            raise PluginError("The cluster's scheduler is gone. What was finished is kept: go on with --resume.") from None
         if done:
             return done.pop()
-        if client.nthreads():
+        workers = client.nthreads()
+        if client.cluster is not None and len(workers) < len(client.cluster.worker_spec):
+            # A worker that dies before its guardian has seen it start is not replaced by itself.
+            client.cluster.scale(len(client.cluster.worker_spec))
+        if workers:
             alone_since = None
         elif alone_since is None:
             alone_since = time.monotonic()

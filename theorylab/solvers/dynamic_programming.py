@@ -177,6 +177,12 @@ def solve_dense(transition: Array, reward: Array, discount: float, *, accuracy: 
     raise SolverError(f"No enclosure of width {2 * accuracy:g} within {most} improvements: rounding does not allow it.")
 
 
+def policy_value(process: MDP) -> Array:
+    """(S,) expected discounted returns of a process with one action, by a dense linear solve."""
+    S = process.state_count
+    return np.asarray(np.linalg.solve(np.eye(S) - process.discount * process.transition_matrix(), process.expected_rewards()))
+
+
 def _require_discount(discount: float) -> None:
     if not 0.0 < discount < 1.0:
         raise SolverError(f"Enclosures need a discount below 1, not {discount:g}.")

@@ -1,7 +1,7 @@
 """What the theorems say of worst expectations and of robust sweeps.
 
 Slacks: worst expectations are sums of products of weights and values of this size (64 u = 2^-47 covers the constants); divisions by weights near
-0 and the bisection for the KL ball cost some more. Convex programs are solved to 1e-8 of the range by their solvers, sometimes less: 1e-5.
+0 and the bisection for the KL ball cost some more. Convex programs are solved to about 1e-8 of the range by their solvers.
 Robust values are iterated to ACCURACY.
 """
 
@@ -29,7 +29,7 @@ def inner_error(size: Any) -> Any:
 
 def program_error(size: Any, spread: Any) -> Any:
     """What a convex solver leaves."""
-    return 1e-5 * spread + U64 * size
+    return 1e-7 * spread + U64 * size
 
 
 def search_error(size: Any, spread: Any) -> Any:

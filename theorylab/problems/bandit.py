@@ -70,7 +70,7 @@ class Bandit(Instance):
         self._validate_bound(atoms, weights, deviations)
         object.__setattr__(self, "start", np.zeros(K) if self.start is None else self.start)
         self.frozen_array("start", (K,))
-        self._validate_labels(K)
+        self.set_labels("labels", K, "arm")
 
     def _validate_gaussian(self, weights: Array, deviations: Array) -> None:
         for a in np.flatnonzero(deviations > 0.0):
@@ -93,17 +93,6 @@ class Bandit(Instance):
             a, j = map(int, np.argwhere(paid & (np.abs(atoms) == largest))[0])
             raise InstanceError(f"atoms[{a}, {j}] = {atoms[a, j]:g} lies outside [-{bound:g}, {bound:g}]. Raise reward_bound.")
         object.__setattr__(self, "reward_bound", float(bound))
-
-    def _validate_labels(self, K: int) -> None:
-        labels = tuple(self.labels) if self.labels is not None and len(self.labels) else tuple(f"arm {a}" for a in range(K))
-        if len(labels) != K:
-            raise InstanceError(f"labels: {len(labels)} labels for {K} arms.")
-        if not all(isinstance(label, str) for label in labels):
-            raise InstanceError("labels must be strings.")
-        if len(set(labels)) != K:
-            twice = next(label for label in labels if labels.count(label) > 1)
-            raise InstanceError(f"labels: the label {twice!r} occurs twice.")
-        object.__setattr__(self, "labels", labels)
 
     @property
     def arm_count(self) -> int:

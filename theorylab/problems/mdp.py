@@ -72,15 +72,9 @@ class MDP(Instance):
             raise InstanceError(f"offsets has {len(offsets)} entries, expected states x {A} actions + 1.")
         if offsets[0] != 0 or offsets[-1] != len(successors) or (np.diff(offsets) < 0).any():
             raise InstanceError(f"offsets must rise from 0 to the number of outcomes, {len(successors)}.")
-        if (
-            isinstance(self.start, bool)
-            or not isinstance(self.start, (int, np.integer))
-            or not 0 <= self.start < self.state_count
-        ):
-            raise InstanceError(f"start = {self.start!r} must be a state, 0 to {self.state_count - 1}.")
-        object.__setattr__(self, "start", int(self.start))
-        self._labels("states", self.state_count, "state")
-        self._labels("actions", A, "action")
+        self.check_index("start", self.state_count, "state")
+        self.set_labels("states", self.state_count, "state")
+        self.set_labels("actions", A, "action")
         if (np.diff(offsets) == 0).any():
             k = int(np.argmax(np.diff(offsets) == 0))
             raise InstanceError(f"{self.pair_name(k)} has no outcome. Add one, or let the episode end there (next state -1).")
@@ -106,17 +100,6 @@ class MDP(Instance):
         integers.flags.writeable = False
         object.__setattr__(self, name, integers)
         return integers
-
-    def _labels(self, name: str, count: int, word: str) -> None:
-        labels = tuple(getattr(self, name) or ()) or tuple(f"{word} {i}" for i in range(count))
-        if len(labels) != count:
-            raise InstanceError(f"{name}: {len(labels)} labels for {count} {word}s.")
-        if not all(isinstance(label, str) for label in labels):
-            raise InstanceError(f"{name}: labels must be strings.")
-        if len(set(labels)) != count:
-            twice = next(label for label in labels if labels.count(label) > 1)
-            raise InstanceError(f"{name}: the label {twice!r} occurs twice.")
-        object.__setattr__(self, name, labels)
 
     def _normalise(self, offsets: Integers) -> None:
         """Keep rows as they are up to 1e-12 (so that files round-trip), divide by their sum up to SUM_TOLERANCE."""

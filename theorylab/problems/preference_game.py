@@ -59,8 +59,8 @@ class PreferenceGame(Instance):
         X, n = preference.shape[:2]
         if preference.shape[2] != n:
             raise InstanceError(f"preference is {n} x {preference.shape[2]} per prompt: it must be square.")
-        self._labels("actions", n, "action")
-        self._labels("prompts", X, "prompt")
+        self.set_labels("actions", n, "action")
+        self.set_labels("prompts", X, "prompt")
         object.__setattr__(self, "preference", self._completed(preference))
         if self.log_reference is None:
             object.__setattr__(self, "log_reference", np.full((X, n), -math.log(n)))
@@ -77,19 +77,6 @@ class PreferenceGame(Instance):
         if not (math.isfinite(self.tau) and self.tau > 0.0):
             raise InstanceError(f"tau = {self.tau!r} must be positive and finite: it is the weight of the KL term.")
         object.__setattr__(self, "tau", float(self.tau))
-
-    def _labels(self, name: str, count: int, word: str) -> None:
-        labels = getattr(self, name)
-        if labels is None or len(labels) == 0:
-            labels = tuple(f"{word} {i}" for i in range(count))
-        if len(labels) != count:
-            raise InstanceError(f"{name}: {len(labels)} labels for {count} {word}s.")
-        if not all(isinstance(label, str) for label in labels):
-            raise InstanceError(f"{name}: labels must be strings.")
-        if len(set(labels)) != count:
-            twice = next(label for label in labels if list(labels).count(label) > 1)
-            raise InstanceError(f"{name}: the label {twice!r} occurs twice.")
-        object.__setattr__(self, name, tuple(labels))
 
     def _completed(self, preference: Array) -> Array:
         """P with P + P^T = 1 exactly, the defect having been found within tolerance."""

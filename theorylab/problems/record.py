@@ -64,6 +64,26 @@ class Instance:
         object.__setattr__(self, name, array)
         return array
 
+    def set_labels(self, name: str, count: int, word: str) -> None:
+        """Replace field `name` by a tuple of `count` different strings; where it is empty, by `word 0`, `word 1`, ..."""
+        given = getattr(self, name)
+        labels = tuple(f"{word} {i}" for i in range(count)) if given is None or len(given) == 0 else tuple(given)
+        if len(labels) != count:
+            raise InstanceError(f"{name}: {len(labels)} labels for {count} {word}s.")
+        if not all(isinstance(label, str) for label in labels):
+            raise InstanceError(f"{name}: labels must be strings.")
+        if len(set(labels)) != count:
+            twice = next(label for label in labels if labels.count(label) > 1)
+            raise InstanceError(f"{name}: the label {twice!r} occurs twice.")
+        object.__setattr__(self, name, labels)
+
+    def check_index(self, name: str, count: int, word: str) -> None:
+        """Raise InstanceError unless field `name` is an integer from 0 to count - 1."""
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 0 <= value < count:
+            raise InstanceError(f"{name} = {value!r} must be a {word}, 0 to {count - 1}.")
+        object.__setattr__(self, name, int(value))
+
 
 def float_array(value: Any, name: str) -> Array:
     """A float64 copy of nested numbers. Raises InstanceError naming the first entry that is no number."""

@@ -135,6 +135,8 @@ def _together(claim: Claim, rows: Sequence[Names]) -> list[Observation]:
         return [Observation(applies=False) for _ in rows]
     names = _Stacked(claim, rows)
     measured = np.asarray(names[claim.measure], dtype=np.float64)
+    if measured.size == 0:  # nothing was there to be measured
+        return [Observation(applies=False) for _ in rows]
     stated = names.evaluate(claim.bound)
     # A rate whose constant is not stated has no bound: nothing is compared, only the slope is shown.
     bound = np.full(measured.shape, math.inf) if stated is None else np.asarray(stated, dtype=np.float64)

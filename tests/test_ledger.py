@@ -360,7 +360,8 @@ def test_runs_are_listed_shown_compared_and_exported(tmp_path, command):
 
 
 def test_export_to_parquet(tmp_path, command):
-    parquet = pytest.importorskip("pyarrow.parquet")
+    from pyarrow import parquet
+
     environment = {"THEORYLAB_LEDGER": str(tmp_path / "l.sqlite")}
     command("check", STEADY.value, "--seeds", 4, env=environment)
     done = command("export", "last", "--format", "parquet", "-o", tmp_path / "x.parquet", env=environment)

@@ -96,7 +96,7 @@ def _from_parquet(path: Path) -> list[tuple[str, Sequence[str]]]:
     try:
         import pyarrow.parquet as pq
     except ImportError:
-        raise UsageError("Parquet needs pyarrow. Install it with: pip install pyarrow") from None
+        raise UsageError("Parquet needs pyarrow. Install it with: pip install 'theorylab[parquet]'") from None
     try:
         table = pq.read_table(path)
     except FileNotFoundError:

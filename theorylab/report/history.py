@@ -150,5 +150,5 @@ def write_parquet(rows: Iterator[dict[str, Any]], path: str) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        raise UsageError("Parquet needs pyarrow. Install it with: pip install pyarrow") from None
+        raise UsageError("Parquet needs pyarrow. Install it with: pip install 'theorylab[parquet]'") from None
     pq.write_table(pa.Table.from_pylist(list(rows)), path)

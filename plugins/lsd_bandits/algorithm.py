@@ -85,7 +85,7 @@ def learning_measures(bandit: SwitchBandit, rng: np.random.Generator, rounds: in
     left = rounds - explored
     paid = np.empty(left)
     switching.play_cycles(
-        table, believed, cycle, offset, state, left, variant.rule, variant.filler, 0, paid, np.full(K, 2 * m, dtype=np.int64)
+        table, believed, cycle, offset, state, left, variant.rule, variant.filler, paid, np.zeros(0, dtype=np.int64)
     )
     lp, alpha = switching.dual(table)[0], ratio(K)
     return {

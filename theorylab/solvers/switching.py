@@ -205,20 +205,28 @@ def virtual(r, s, offset, t, m):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def play_cycles(table, believed, cycle, offset, state, rounds, rule, filler, clock, paid, lag):  # type: ignore[no-untyped-def]
+def play_cycles(table, believed, cycle, offset, state, rounds, rule, filler, paid, lag):  # type: ignore[no-untyped-def]
     """MaxPlanner: of the arms whose virtual process plays, the one with the largest payoff. cycle (K, 2), offset (K,), state (K,) is moved on.
 
-    believed: the table by which arms are compared; filler: whether the best arm is played where no virtual process plays (wrong); clock: the round at
-    which virtual processes are; paid (rounds,) payoffs in the true table; lag (K,): smallest actual less virtual state since the first virtual play.
+    believed: the table by which arms are compared; filler: whether the best arm is played where no virtual process plays (wrong); paid (rounds,) payoffs
+    in the true table; lag (K,): smallest actual less virtual state since the first virtual play, or (0,) where nobody asks.
     """
-    K, m = len(state), (table.shape[1] - 1) // 2
-    started = np.zeros(K, dtype=np.bool_)
+    K, m, is_watched = len(state), (table.shape[1] - 1) // 2, len(lag) > 0
+    started, phase = np.zeros(K, dtype=np.bool_), offset.copy()
     for t in range(rounds):
         chosen, best = -1, -1.0
         for i in range(K):
-            v, plays = virtual(cycle[i, 0], cycle[i, 1], offset[i], clock + t, m)
-            if started[i]:
-                lag[i] = min(lag[i], state[i] - v)
+            r, s, at = cycle[i, 0], cycle[i, 1], phase[i]
+            v, plays = m, False  # an arm that has drawn no cycle
+            if r == 0:
+                v, plays = -m, True
+            elif r > 0:
+                v, plays = (-s if at == 0 else at if at <= r else r - at), at >= r
+                phase[i] = at + 1 if at + 1 < r + s else 0
+            if is_watched:
+                if started[i]:
+                    lag[i] = min(lag[i], state[i] - v)
+                started[i] = started[i] or plays
             if plays:
                 worth = believed[i, v + m] if rule == VIRTUAL else believed[i, state[i] + m] if rule == ACTUAL else float(K - i)
                 if worth > best:
@@ -228,10 +236,11 @@ def play_cycles(table, believed, cycle, offset, state, rounds, rule, filler, clo
                 if believed[i, state[i] + m] > best:
                     chosen, best = i, believed[i, state[i] + m]
         paid[t] = table[chosen, state[chosen] + m] if chosen >= 0 else 0.0
-        for i in range(K):
-            _, plays = virtual(cycle[i, 0], cycle[i, 1], offset[i], clock + t, m)
-            started[i] = started[i] or plays
-            state[i] = moved(state[i], i == chosen, m)
+        played = state[chosen] if chosen >= 0 else 0
+        for i in range(K):  # all rest, without a branch; the one that was played is put right afterwards
+            state[i] = 1 if state[i] < 0 else min(state[i] + 1, m)
+        if chosen >= 0:
+            state[chosen] = moved(played, True, m)
 
 
 @kernel
@@ -306,7 +315,7 @@ def expect_cycles(table, cycle, offset, chance, start, rounds, rule, filler, mea
     mean[:] = 0.0
     for n in range(len(chance)):
         state[:] = start
-        play_cycles(table, table, cycle[n], offset[n], state, rounds, rule, filler, 0, paid, lag)
+        play_cycles(table, table, cycle[n], offset[n], state, rounds, rule, filler, paid, lag)
         mean += chance[n] * paid
 
 

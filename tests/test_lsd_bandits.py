@@ -189,7 +189,11 @@ def test_blocks_against_a_second_program():
                     seen.add(tau)
                 sure += table[a, seen.pop() + m] if len(seen) == 1 else 0.0
             inside.append(sure)
-        found = switching.block_values(table, d, False, True, True)
+        string = np.empty(d, dtype=np.int64)
+        found = switching.block_values(table, d, False, True, True, string)
+        assert cyclic[list(itertools.product(range(-1, K), repeat=d)).index(tuple(string.tolist()))] == pytest.approx(
+            found[0], abs=1e-13
+        )
         assert found[0] == pytest.approx(max(cyclic), abs=1e-13)
         assert found[1] <= max(inside) + 1e-13  # a play is counted only where the block shows a switch or m equal rounds
 

@@ -147,6 +147,9 @@ def schedule(bandit: SwitchBandit, *, rounds: int) -> list[Answer]:
     rows: list[tuple[str, object]] = [("no policy earns more (relaxation)", found.relaxed)]
     rows += [("best policy, exactly", found.best)] if found.best is not None else []
     rows += [("planner, exactly", found.planned)] if found.planned is not None else []
+    earned, string = found.block
+    told = ", ".join("rest" if a < 0 else bandit.arms[a] for a in string)
+    rows.append((f"repeating {told}", earned))
     rows.append(
         ("planner, guaranteed" if bandit.is_monotone else "run planner, guaranteed (payoffs are not monotone)", found.promised)
     )

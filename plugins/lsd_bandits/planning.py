@@ -102,7 +102,10 @@ def optimum_measures(bandit: SwitchBandit, variant: Variant) -> dict[str, Any]:
         "horizons": np.array(HORIZONS, dtype=np.float64),
     }  # fmt: skip
     lengths = [d for d in range(1, 9) if (K + 1) ** d <= MOST_STRINGS]
-    blocks = [switching.block_values(table, d, variant.assume, variant.idle, variant.warmed) for d in lengths]
+    blocks = [
+        switching.block_values(table, d, variant.assume, variant.idle, variant.warmed, np.empty(d, dtype=np.int64))
+        for d in lengths
+    ]
     return out | {
         "block_length": np.array(lengths, dtype=np.float64), "cyclic": np.array([c for c, _ in blocks]),
         "inside": np.array([i / d for d, (_, i) in zip(lengths, blocks, strict=True)]), "cyclic_gap": best - np.array([c for c, _ in blocks]),
@@ -147,15 +150,26 @@ def planner_measures(bandit: SwitchBandit, rate: Array, variant: Variant) -> dic
     }  # fmt: skip
 
 
+def best_block(bandit: SwitchBandit, most: int = MOST_STRINGS) -> tuple[float, Integers]:
+    """(payoff per round, string (d,)) of the best string that is repeated for ever, -1 for no play; d as large as `most` strings allow, at most 12."""
+    d = max((d for d in range(1, 13) if (bandit.arm_count + 1) ** d <= most), default=1)
+    found: list[tuple[float, Integers]] = []
+    for length in range(1, d + 1):
+        string = np.empty(length, dtype=np.int64)
+        found.append((switching.block_values(bandit.table, length, False, True, True, string)[0], string))
+    return max(found, key=lambda pair: pair[0])
+
+
 @dataclass(frozen=True)
 class Summary:
-    """Payoffs per round; cycles as (arm, rest, play, probability, reward)."""
+    """Payoffs per round; cycles as (arm, rest, play, probability, reward); block: the best repeated string and what it earns."""
 
     relaxed: float
     best: float | None
     planned: float | None
     promised: float
     cycles: list[tuple[int, int, int, float, float]]
+    block: tuple[float, Integers]
 
 
 def summary(bandit: SwitchBandit) -> Summary:
@@ -170,4 +184,4 @@ def summary(bandit: SwitchBandit) -> Summary:
         if found.rate[i, c] > 0.0
     ]
     promised = ratio(bandit.arm_count) * found.value if bandit.is_monotone else found.value / 8.0
-    return Summary(found.value, measures.get("opt"), measures.get("planned"), promised, chosen)
+    return Summary(found.value, measures.get("opt"), measures.get("planned"), promised, chosen, best_block(bandit))

@@ -102,6 +102,16 @@ def adversary_pays_at_most_the_range(paid_range: Any) -> Any:
     return paid_range
 
 
+@plugin.claim(
+    "capped", holds=Always(planned), relation=">=", source="released code of DRVI-L", provenance="stated", expected="refuted", only=("ordinary",),
+    toothless="it is false of the right search",
+)  # fmt: skip
+def temperatures_up_to_the_horizon_are_enough(nominal_mean: Any) -> Any:
+    """The dual of the KL ball, searched over temperatures up to H as the released code does, gives the nominal mean for a radius of 0. False: the best
+    temperature is infinite then."""
+    return nominal_mean
+
+
 # -- planning -----------------------------------------------------------------------------------------------------------------------------
 
 

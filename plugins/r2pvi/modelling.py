@@ -13,9 +13,9 @@ import numpy as np
 from theorylab.errors import SolverError
 from theorylab.problems.linear_mdp import LinearMDP
 from theorylab.problems.record import Array
-from theorylab.solvers import robust
+from theorylab.solvers import offline, robust
 from theorylab.solvers.drectangular import NOMINAL, RobustPlan, expected_sum, plan, rectangular_value, worst_factors
-from theorylab.solvers.offline import CHI, KL, TV
+from theorylab.solvers.offline import CHI, KL, KL_BALL, TV
 from theorylab.solvers.programs import worst_expectation
 
 from .instances import hard_family
@@ -97,7 +97,10 @@ def inner_measures(model: LinearMDP, rng: np.random.Generator, plans: dict[int, 
             for j in range(model.dimension):
                 paid.append(model.strength * divergence(kind, best.worst[k, j], model.factors[k, j]))
                 ranges.append(float(np.ptp(best.value[k + 1])))
+    order = np.argsort(value)
+    capped = offline.estimated(KL_BALL, 0.0, weight, value, order, value.min(), float(model.horizon), float(model.horizon))
     return {
+        "capped": float(capped), "nominal_mean": float(weight @ value),
         "solved": np.array(solved), "program": np.array(program), "program_spread": np.array(spreads), "paid": np.array(paid),
         "paid_range": np.array(ranges),
     }  # fmt: skip

@@ -408,9 +408,9 @@ def finite_values(graph: JointGraph, rounds: int) -> Array:
 
 
 @kernel
-def block_values(table, d, assume, idle, warmed):  # type: ignore[no-untyped-def]
+def block_values(table, d, assume, idle, warmed, best):  # type: ignore[no-untyped-def]
     """(CYC_d, ISI_d): the best mean payoff of an action string of length d repeated for ever, and the best total of one block that counts plays only
-    where the block itself determines the state. Strings may play nothing.
+    where the block itself determines the state. Strings may play nothing; best (d,) becomes the repeated one, -1 where nothing is played.
 
     For mutants: assume counts undetermined first plays as in state m, idle=False leaves out strings that play nothing somewhere, warmed=False takes the
     first repetition, with all arms at rest, for the lasting one.
@@ -437,7 +437,9 @@ def block_values(table, d, assume, idle, warmed):  # type: ignore[no-untyped-def
                     earned += table[a, state[a] + m]
                 for i in range(K):
                     state[i] = moved(state[i], i == a, m)
-        cyclic = max(cyclic, earned / d)
+        if earned / d > cyclic:
+            cyclic = earned / d
+            best[:] = string - 1
         # since: rounds of equal treatment of an arm within the block; switched: whether it has changed sides within the block
         since[:] = 0
         switched[:] = False

@@ -1,4 +1,4 @@
-"""classic-bandits, learning-to-relax, dynamical-linear: printed numbers, second programs, verdicts, mutants."""
+"""pav, classic-bandits, learning-to-relax, dynamical-linear: printed numbers, second programs, verdicts, mutants."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,8 @@ from theorylab_plugins.dynamical_linear import algorithm as dynamic
 from theorylab_plugins.dynamical_linear.instances import lingering, published
 from theorylab_plugins.learning_to_relax import algorithm as relax
 from theorylab_plugins.learning_to_relax.instances import chain, grid, one_good
+from theorylab_plugins.pav import algorithm as pav
+from theorylab_plugins.pav.instances import torn
 
 from theorylab.errors import InstanceError
 from theorylab.registry import Locator, load
@@ -16,13 +18,14 @@ from theorylab.run.records import Request
 
 PLUGINS = {
     name: Locator(name, f"theorylab_plugins.{name.replace('-', '_')}:plugin", "theorylab")
-    for name in ("classic-bandits", "learning-to-relax", "dynamical-linear")
+    for name in ("pav", "classic-bandits", "learning-to-relax", "dynamical-linear")
 }
 
 
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
+        ("pav", {"INCONCLUSIVE": set(), "REFUTED": {"printed-improvement", "printed-improvement-up-to-a-hundred"}}),
         # Means far below the end of their range take more seeds than these.
         ("classic-bandits", {"INCONCLUSIVE": {"ucb-with-gaps", "ucb1", "exp3", "thompson"}, "REFUTED": set()}),
         ("dynamical-linear", {"INCONCLUSIVE": set(), "REFUTED": {"confidence-with-epochs-rounded-down"}}),
@@ -36,9 +39,55 @@ def test_verdicts(name, expected):
     assert {v.claim for v in report.verdicts if v.status == "REFUTED"} == expected["REFUTED"]
 
 
-@pytest.mark.parametrize(("name", "drawn"), [("classic-bandits", None), ("learning-to-relax", 1), ("dynamical-linear", None)])
+@pytest.mark.parametrize(
+    ("name", "drawn"), [("pav", None), ("classic-bandits", None), ("learning-to-relax", 1), ("dynamical-linear", None)]
+)
 def test_every_mutant_is_refuted_and_no_claim_is_toothless(name, drawn):
     assert audit(Request(PLUGINS[name], seeds=16, instances=drawn)).is_clean
+
+
+# -- pav ---------------------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("e", "improvement", "printed", "corrected"),
+    [
+        (0.1, 0.01949463171139336, 0.043000000000000003, 0.018000000000000006),
+        (0.001, 0.00022113239607959943, 0.0251998, 0.00019980000000000003),
+    ],
+)
+def test_known_improvements(e, improvement, printed, corrected):
+    tree = torn(e, 0.1, root_only=True)
+    found = pav.measure(tree, np.random.default_rng(0), pav.Variant())
+    assert found["improvement"] == pytest.approx(improvement, rel=1e-12)
+    # The printed right side with visits of the base policy: 1/2 of each child's terms besides the root's.
+    everywhere = tree.replace(start=np.array([1.0, 0.5, 0.5]) / 2.0)
+    assert 2.0 * pav.measure(everywhere, np.random.default_rng(0), pav.Variant())["printed"] == pytest.approx(printed, rel=1e-12)
+    (V, Q), (Vm, Qm) = pav.values(tree, tree.base), pav.values(tree, tree.prover)
+    own, other = Q - V[:, None], Qm - Vm[:, None]
+    first = (tree.base * (own**2 + own * other)).sum(axis=1)
+    assert 0.1 * pav.visits(tree.base, tree.start) @ first == pytest.approx(corrected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("e", "ratio"), [(0.1, 0.886), (0.01, 0.205), (1e-3, 0.0236), (1e-4, 0.00240)])
+def test_the_printed_theorem_loses_every_constant(e, ratio):
+    found = pav.measure(torn(e), np.random.default_rng(0), pav.Variant())
+    assert found["improvement"] / found["printed"] == pytest.approx(ratio, rel=5e-3)
+
+
+def test_values_by_enumeration():
+    """All paths of a tree of depth three."""
+    tree = load(PLUGINS["pav"]).draw(np.random.default_rng(11))
+    A, N = tree.base.shape[1], len(tree.base)
+    total = 0.0
+    for leaf in range(A**tree.depth):
+        s, p = 0, 1.0
+        for level in range(tree.depth):
+            a = leaf // A ** (tree.depth - 1 - level) % A
+            p *= tree.base[s, a]
+            s = s * A + 1 + a
+        total += p * tree.reward[s - N]
+    assert pav.values(tree, tree.base)[0][0] == pytest.approx(total, abs=1e-14)
 
 
 # -- learning-to-relax ---------------------------------------------------------------------------------------------------------------------

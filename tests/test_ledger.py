@@ -524,9 +524,9 @@ def test_a_worker_that_eats_memory_is_stopped(tmp_path):
 # -- memory ------------------------------------------------------------------------------------------------------------------------
 
 
-def test_what_was_judged_is_forgotten(tmp_path):
+def test_what_was_judged_is_forgotten(tmp_path, monkeypatch):
     """Runs of statistical claims are folded into the states of their tests: what lives does not grow with the seeds."""
-    import gc
+    import weakref
 
     from theorylab.run.judge import SLICE
     from theorylab.run.trials import Watcher
@@ -534,15 +534,23 @@ def test_what_was_judged_is_forgotten(tmp_path):
     path = plugin_file(tmp_path, 'return {"x": float(rng.random())}')
     text = Path(path.value).read_text().replace("Always()", "OnAverage(), within=lambda: (0, 1)").replace("Always,", "OnAverage,")
     Path(path.value).write_text(text.replace("return 2", "return 0.5"))
-    most = 0
+    alive, most = {}, 0
+    make = TrialResult.__init__
+
+    def made(self, *args, **options):
+        make(self, *args, **options)
+        key = id(self)
+        alive[key] = weakref.ref(self, lambda _: alive.pop(key, None))
+
+    monkeypatch.setattr(TrialResult, "__init__", made)
 
     class Counting(Watcher):
         def ran(self, done, total):
             nonlocal most
-            if done % 1000 < 40:
-                most = max(most, sum(isinstance(o, TrialResult) for o in gc.get_objects()))
+            most = max(most, len(alive))
 
     report = check(Request(path, seeds=9000), "test", Counting())
     assert report.verdicts[0].evidence.trials == 9000
+    assert most > 0
     # A slice, the one that is being made beside it, and blocks in flight.
     assert most <= 2 * SLICE + 500

@@ -38,3 +38,9 @@ _mutant(
     ["rewards-add-up-by-action", "constant-actions-are-nearly-optimal"],
 )
 _mutant("forgets-too-fast", "Transients are bounded with 1 / (1 - rho).", Variant(power=1), ["transients-are-bounded"])
+_mutant(
+    "every-round",
+    "The regression takes every round of an epoch, not the last one.",
+    Variant(every=True),
+    ["confidence-for-actions-in-turn"],
+)

@@ -99,7 +99,7 @@ def test_weights_near_zero_do_not_break_it():
         for strength in (0.01, 0.3, 2.0):
             found = worst_expectation(kind, strength, value, weight)
             assert found.weights.sum() == pytest.approx(1.0, abs=1e-13)
-            D = algorithm.divergence(kind, found.weights, weight)
+            D = robust.divergence(kind, found.weights, weight)
             price = strength * D if kind > W1_BALL else 0.0
             assert found.value == pytest.approx(found.weights @ value + price, abs=1e-12)
 

@@ -156,16 +156,17 @@ def test_known_constants():
     assert c2 == pytest.approx(1.0752074550473285, rel=1e-13)
     assert s2 == pytest.approx(0.0002052083333333333, rel=1e-13)
     for t, beta in ((1.0, 3.7899445658640216), (1000.0, 7.151880836402521)):
-        assert dynamic.confidence(t, (known, c2, s2, U), bandit.ridge, 3, 1e-3) == pytest.approx(beta, rel=1e-13)
+        assert dynamic.confidence(t, known, c2, s2, U, bandit.ridge, 3, 1e-3) == pytest.approx(beta, rel=1e-13)
     np.testing.assert_allclose(bandit.effect, [0.5625, 0.5, 0.1111111111111111], rtol=1e-14)
     assert (bandit.actions @ bandit.effect).max() == pytest.approx(0.8125, rel=1e-14)
 
 
 @pytest.mark.parametrize(("radius", "ridge"), [(0.1, 10.0), (0.01, 1.0), (0.01, 10.0), (0.001, 100.0)])
 def test_epochs_rounded_down_are_too_short(radius, ridge):
-    run = lambda rounding: dynamic.learned(  # noqa: E731
-        lingering(radius, ridge), 5_000, rounding, dynamic.ALTERNATING, dynamic.Variant(), np.random.default_rng(0)
-    )
+    def run(rounding):
+        turns = dynamic.ALTERNATING
+        return dynamic.learned(lingering(radius, ridge), 5_000, rounding, turns, dynamic.Variant(), np.random.default_rng(0))
+
     assert run(dynamic.FLOOR)[1] > 1.0 > run(dynamic.CEIL)[1]
 
 

@@ -57,10 +57,10 @@ def constants(bandit: DynamicalBandit, *, noiseless: bool = False) -> tuple[floa
     return c1, Theta + Omega * size * Phi / (1.0 - rho), noise**2 * (1.0 + Omega**2 * Phi**2 / (1.0 - rho**2)), U
 
 
-def confidence(t: float, c: tuple[float, float, float, float], ridge: float, dimension: int, delta: float) -> float:
-    """beta_t."""
-    c1, c2, s2, U = c
-    noise = 2.0 * s2 * (math.log(1.0 / delta) + dimension / 2.0 * math.log(1.0 + t * U**2 / (dimension * ridge)))
+@kernel
+def confidence(t, c1, c2, s2, U, ridge, dimension, delta):  # type: ignore[no-untyped-def]
+    """beta_t, the radius of the confidence set after t rounds."""
+    noise = 2.0 * s2 * (math.log(1.0 / delta) + dimension / 2.0 * math.log(1.0 + t * U * U / (dimension * ridge)))
     return c1 / math.sqrt(ridge) * math.log(math.e * (t + 1.0)) + c2 * math.sqrt(ridge) + math.sqrt(noise)
 
 
@@ -73,8 +73,7 @@ def play(A, B, omega, theta, actions, start, noise, rho, ridge, rounds, rounding
     while t < rounds:
         m += 1
         estimate = np.linalg.solve(V, b)
-        beta = c1 / math.sqrt(ridge) * math.log(math.e * (t + 2.0)) + c2 * math.sqrt(ridge)
-        beta += math.sqrt(2.0 * s2 * (math.log(1.0 / delta) + d / 2.0 * math.log(1.0 + (t + 1.0) * U * U / (d * ridge))))
+        beta = confidence(t + 1.0, c1, c2, s2, U, ridge, d, delta)
         chosen, top = m % 2, -np.inf
         if who != ALTERNATING:
             inverse = np.linalg.inv(V)
@@ -105,8 +104,7 @@ def play(A, B, omega, theta, actions, start, noise, rho, ridge, rounds, rounding
                     for j in range(d):
                         V[i, j] += u[i] * u[j]
         gap = np.linalg.solve(V, b) - h
-        beta = c1 / math.sqrt(ridge) * math.log(math.e * (t + 1.0)) + c2 * math.sqrt(ridge)
-        beta += math.sqrt(2.0 * s2 * (math.log(1.0 / delta) + d / 2.0 * math.log(1.0 + t * U * U / (d * ridge))))
+        beta = confidence(float(t), c1, c2, s2, U, ridge, d, delta)
         worst = max(worst, math.sqrt(max(gap @ (V @ gap), 0.0)) / beta)
     return total, worst, squares, m
 
@@ -156,7 +154,7 @@ def measure(bandit: DynamicalBandit, rng: np.random.Generator, rounds: int, vari
     printed = learned(bandit, rounds, FLOOR, ALTERNATING, variant, rng)
     payoffs = bandit.actions @ bandit.effect
     c1, c2, s2, U = constants(bandit)
-    beta = confidence(float(rounds), (c1, c2, s2, U), bandit.ridge, bandit.actions.shape[1], 1.0 / rounds)
+    beta = confidence(float(rounds), c1, c2, s2, U, bandit.ridge, bandit.actions.shape[1], 1.0 / rounds)
     d = bandit.actions.shape[1]
     potential = math.sqrt(2.0 * d * math.log(1.0 + own[3] * U**2 / (d * bandit.ridge)))
     reach = abs(float(payoffs.max())) + float(np.linalg.norm(bandit.observation)) * bandit.growth * (

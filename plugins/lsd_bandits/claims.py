@@ -190,6 +190,12 @@ def run_planner_earns_an_eighth_in_the_long_run(lp: Any) -> Any:
     return lp / 8
 
 
+@plugin.claim("lone_run_rate", holds=Equals(SOLVED), source="an arm on its own is never in the way", provenance="derived")
+def run_planner_thins_by_a_quarter(lp: Any) -> Any:
+    """A single arm earns LP / 4 in the long run: it is kept with probability 1/4, and then nothing of its cycle is lost."""
+    return lp / 4
+
+
 # -- blocks -------------------------------------------------------------------------------------------------------------------------------------
 
 

@@ -101,6 +101,7 @@ _mutant(
     [OCCUPATIONS, DUAL],
 )
 _mutant("not-a-vertex", "A little of every cycle is mixed in.", Variant(relax=spread_out), ["relaxation-is-sparse", OCCUPATIONS])
+_mutant("thinned-by-half", "RunPlanner keeps half of the arms.", Variant(beta=0.5), ["run-planner-thins-by-a-quarter"])
 _mutant("no-thinning", "RunPlanner keeps every arm.", Variant(beta=1.0), ["run-planner-earns-an-eighth-in-the-long-run"])
 _mutant(
     "one-coin",

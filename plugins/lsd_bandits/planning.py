@@ -146,7 +146,7 @@ def planner_measures(bandit: SwitchBandit, rate: Array, variant: Variant) -> dic
     return {
         "planned": float(mean[burn : burn + period].mean()), "planned_actual": float(actual[burn : burn + period].mean()),
         "planned_total": np.cumsum(mean[:ROUNDS]), "tired_total": np.cumsum(after[:ROUNDS]), "run_total": np.cumsum(runs),
-        "run_rate": float(served[burn:].mean()), "lag": lag.astype(np.float64), "round": np.arange(1, ROUNDS + 1, dtype=np.float64),
+        "run_rate": float(served[burn:].mean()), "lone_run_rate": served[burn:].mean(keepdims=True) if K == 1 else np.zeros(0), "lag": lag.astype(np.float64), "round": np.arange(1, ROUNDS + 1, dtype=np.float64),
     }  # fmt: skip
 
 

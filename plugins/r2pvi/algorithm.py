@@ -18,7 +18,6 @@ from theorylab.solvers.drectangular import RobustPlan, largest_sum, plan, worst_
 from theorylab.solvers.offline import (
     KL,
     MEAN,
-    TV,
     TV_BALL,
     Visits,
     occupancy,
@@ -29,7 +28,7 @@ from theorylab.solvers.offline import (
 from . import bounds, plugin
 from .baselines import baseline_measures
 from .formulas import formula_measures
-from .judging import DELTA, RIDGE, Certain, Judged, Variant
+from .judging import DELTA, RIDGE, Certain, Judged, Variant, gram_inverses, worthwhile
 from .modelling import ADVERSARY, BALL, NAMES, Planner, model_measures
 
 #: Runs that stand for exact counts, and the largest estimation error of a factor (square root of the inverse's diagonal) that is looked at then.
@@ -65,7 +64,7 @@ def measure(mdp: LinearMDP, rng: np.random.Generator, samples: int, variant: Var
             }
         for K, visits in zip(counts, data["shared"], strict=True):
             smaller = bounds.shared(kind, mdp.dimension, mdp.horizon, K, mdp.strength, DELTA) * 10.0 ** -rng.uniform(0.0, 3.0)
-            known.add(Judged(mdp, kind, visits, variant.learn(mdp, kind, visits, smaller), smaller, plans[kind]))
+            known.add(Judged(mdp, kind, variant.learn(mdp, kind, visits, smaller), smaller, plans[kind]))
         out |= published_measures(mdp, kind, data["shared"], plans[kind], variant)
     out |= known.measures()
     out |= coverage_measures(mdp, rng, behaviour, plans)
@@ -98,7 +97,7 @@ def promised(
     errors, losses, sums, largest = [], [], [], []
     for K, visits in zip(counts, tables, strict=True):
         beta = derived(kind, model.dimension, model.horizon, K, model.strength, DELTA / len(counts), RIDGE)
-        judged = Judged(model, kind, visits, variant.learn(model, kind, visits, beta), beta, best)
+        judged = Judged(model, kind, variant.learn(model, kind, visits, beta), beta, best)
         known.add(judged)
         errors.append(judged.worst_entry())
         losses.append(float((best.value[0] - judged.policy_value[0])[model.start]))
@@ -113,9 +112,7 @@ def promised(
 def published_measures(model: LinearMDP, kind: int, tables: list[Visits], best: RobustPlan, variant: Variant) -> dict[str, Any]:
     """Errors with the published penalties at xi = 1."""
     beta = np.full(model.horizon, bounds.published(kind, model.dimension, model.horizon, model.strength))
-    entries = [
-        Judged(model, kind, visits, variant.learn(model, kind, visits, beta), beta, best).worst_entry() for visits in tables
-    ]
+    entries = [Judged(model, kind, variant.learn(model, kind, visits, beta), beta, best).worst_entry() for visits in tables]
     error, allowed = np.array(entries).T
     return {f"published_error_{NAMES[kind]}": error, f"published_allowed_{NAMES[kind]}": allowed}
 
@@ -128,7 +125,9 @@ def population_measures(model: LinearMDP, variant: Variant) -> dict[str, Any]:
     S, A, H = model.state_count, model.action_count, model.horizon
     counts = np.array([model.transition(h).reshape(S, A, S) for h in range(H)]) * ENDLESS / (S * A)
     visits = Visits.of_table(counts)
-    spread = _spread(model, visits)  # not the estimate's own: a wrong regulariser must not excuse itself
+    spread = np.sqrt(
+        np.diagonal(gram_inverses(model, visits), axis1=1, axis2=2)
+    )  # not the estimate's own: a wrong regulariser must not excuse itself
     out: dict[str, Any] = {}
     for kind, name in {**NAMES, TV_BALL: "ball", MEAN: "mean"}.items():
         estimate = variant.learn(model, kind, visits, 0.0)
@@ -152,13 +151,6 @@ def population_measures(model: LinearMDP, variant: Variant) -> dict[str, Any]:
     return out | {"population_reach": reach, "strength": model.strength, "features": float(model.dimension)}
 
 
-def _spread(model: LinearMDP, visits: Visits) -> Array:
-    """(H, d) square roots of the diagonals of the inverse Gram matrices, densely."""
-    pairs = model.pairs
-    tables = visits.table(len(pairs), model.state_count).sum(axis=2)
-    return np.array([np.sqrt(np.diag(np.linalg.inv((pairs.T * n) @ pairs + RIDGE * np.eye(model.dimension)))) for n in tables])
-
-
 # -- coverage -----------------------------------------------------------------------------------------------------------------------------
 
 
@@ -170,8 +162,7 @@ def coverage_measures(
     best = plans[kind]
     pairs, H, d = model.pairs, model.horizon, model.dimension
     counts = sample_visits(model, behaviour, int(K), rng).table(len(pairs), model.state_count).sum(axis=2)
-    radius = best.value[1:].max(axis=1) / model.strength
-    radius = np.minimum(radius, 1.0) if kind == TV else radius
+    radius = worthwhile(kind, best, model.strength)
     least, spread = np.inf, np.zeros((H, d))
     for h in range(H):
         grown = (pairs.T * counts[h]) @ pairs

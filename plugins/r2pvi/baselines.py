@@ -13,7 +13,7 @@ from theorylab.solvers.drectangular import NOMINAL, expected_sum, plan
 from theorylab.solvers.offline import MEAN, TV_BALL, Visits, occupancy, sample_visits
 
 from . import bounds
-from .judging import DELTA, RIDGE, Judged, Variant, worst_entry
+from .judging import DELTA, Judged, Variant, gram_inverses, worst_entry
 
 
 def baseline_measures(
@@ -26,10 +26,10 @@ def baseline_measures(
     sure: dict[str, list[Array]] = {name: [] for name in ("pevi_subopt", "pevi_sum", "drpvi_subopt", "drpvi_sum")}
     hope: list[float] = []
     for K, visits in zip(counts, data["folds"], strict=True):
-        beta = bounds.pevi(d, H, K, DELTA / len(counts))
+        beta, width = bounds.pevi(d, H, K, DELTA / len(counts)), _mahalanobis(model, visits)
         for factor in (1.0, 10.0 ** -rng.uniform(0.0, 2.5)):
             estimate = variant.learn(model, MEAN, visits, beta * factor)
-            allowed = _mahalanobis(model, visits) * (beta * factor)[:, None, None]
+            allowed = width * (beta * factor)[:, None, None]
             backup = model.theta + np.einsum("his,hs->hi", model.factors, estimate.value[1:])
             error = np.abs(np.einsum("sai,hi->hsa", model.features, estimate.weights - backup))
             entry = worst_entry(error, allowed)
@@ -53,7 +53,7 @@ def baseline_measures(
         visits = sample_visits(model, uniform, int(K), rng)
         full = np.full(H, bounds.drpvi(d, H, K, DELTA / len(counts)))
         for beta in (full, full * 10.0 ** -rng.uniform(0.5, 3.5)):
-            judged = Judged(model, TV_BALL, visits, variant.learn(model, TV_BALL, visits, beta), beta, ball, robust.TV_BALL)
+            judged = Judged(model, TV_BALL, variant.learn(model, TV_BALL, visits, beta), beta, ball, robust.TV_BALL)
             entry = judged.worst_entry()
             if beta is full and enough < K:
                 drpvi.append(entry)
@@ -70,10 +70,8 @@ def baseline_measures(
 
 def _mahalanobis(model: LinearMDP, visits: Visits) -> Array:
     """(H, S, A) sqrt(phi^T Lambda_h^(-1) phi)."""
-    pairs = model.pairs
-    tables = visits.table(len(pairs), model.state_count).sum(axis=2)
-    inverse = [np.linalg.inv((pairs.T * n) @ pairs + RIDGE * np.eye(model.dimension)) for n in tables]
-    return np.sqrt(np.maximum(np.einsum("sai,hij,saj->hsa", model.features, np.array(inverse), model.features), 0.0))
+    inverse = gram_inverses(model, visits)
+    return np.sqrt(np.maximum(np.einsum("sai,hij,saj->hsa", model.features, inverse, model.features), 0.0))
 
 
 def least_eigenvalue(model: LinearMDP, behaviour: Array) -> float:

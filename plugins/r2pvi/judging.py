@@ -70,7 +70,6 @@ class Judged:
         self,
         model: LinearMDP,
         kind: int,
-        visits: Visits,
         estimate: Estimate,
         beta: Array,
         best: RobustPlan,
@@ -99,10 +98,22 @@ class Judged:
     @cached_property
     def largest_sum(self) -> Array:
         """(S,) the same, largest over all adversaries that could be worth their price."""
-        radius = self.best.value[1:].max(axis=1) / self.price
-        return largest_sum(
-            self.model, self.best.policy, BALL[self.kind], np.minimum(radius, 1.0) if self.kind == TV else radius, self.allowed
-        )
+        radius = worthwhile(self.kind, self.best, self.price)
+        return largest_sum(self.model, self.best.policy, BALL[self.kind], radius, self.allowed)
+
+
+def worthwhile(kind: int, best: RobustPlan, price: float) -> Array:
+    """(H,) how far a factor can be moved at each step for a price that the values are worth."""
+    radius = best.value[1:].max(axis=1) / price
+    return np.asarray(np.minimum(radius, 1.0) if kind == TV else radius)
+
+
+def gram_inverses(model: LinearMDP, visits: Visits) -> Array:
+    """(H, d, d) inverses of the regularised Gram matrices, densely and with the theorems' regulariser."""
+    pairs, ridge = model.pairs, RIDGE * np.eye(model.dimension)
+    return np.array(
+        [np.linalg.inv((pairs.T * n) @ pairs + ridge) for n in visits.table(len(pairs), model.state_count).sum(axis=2)]
+    )
 
 
 def worst_entry(error: Array, allowed: Array) -> tuple[float, float]:

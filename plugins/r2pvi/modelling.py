@@ -32,18 +32,6 @@ PROGRAM_SHARE = 0.04
 MOST_POLICIES = 64
 
 
-def divergence(kind: int, p: Array, q: Array) -> float:
-    """D(p, q) by its definition; p lives on the support of q but for total variation."""
-    if kind == TV:
-        return float(0.5 * np.abs(p - q).sum())
-    inside = q > 0.0
-    p, q = p[inside], q[inside]
-    if kind == KL:
-        positive = p > 0.0
-        return float((p[positive] * np.log(p[positive] / q[positive])).sum())
-    return float(((p - q) ** 2 / q).sum())
-
-
 @dataclass(frozen=True)
 class Planner:
     """How the model is planned with. The defaults are right; mutants change one of them.
@@ -95,7 +83,7 @@ def inner_measures(model: LinearMDP, rng: np.random.Generator, plans: dict[int, 
     for kind, best in plans.items():
         for k in range(model.horizon):
             for j in range(model.dimension):
-                paid.append(model.strength * divergence(kind, best.worst[k, j], model.factors[k, j]))
+                paid.append(model.strength * robust.divergence(ADVERSARY[kind], best.worst[k, j], model.factors[k, j]))
                 ranges.append(float(np.ptp(best.value[k + 1])))
     order = np.argsort(value)
     capped = offline.estimated(KL_BALL, 0.0, weight, value, order, value.min(), float(model.horizon), float(model.horizon))
@@ -149,7 +137,9 @@ def planning_measures(model: LinearMDP, rng: np.random.Generator, plans: dict[in
 def _with_price(model: LinearMDP, kind: int, factors: Array) -> Array:
     """(H, S, A) rewards and what the adversary pays for its factors."""
     H, d = model.horizon, model.dimension
-    price = np.array([[divergence(kind, factors[h, i], model.factors[h, i]) for i in range(d)] for h in range(H)])
+    price = np.array(
+        [[robust.divergence(ADVERSARY[kind], factors[h, i], model.factors[h, i]) for i in range(d)] for h in range(H)]
+    )
     return np.einsum("sai,hi->hsa", model.features, model.theta + model.strength * price)
 
 
@@ -165,7 +155,11 @@ def order_measures(model: LinearMDP, plans: dict[int, RobustPlan]) -> dict[str, 
         held = plan(model, BALL[kind], model.radius).value
         lower.append(best.value[:-1] - held[:-1])
         allowance.append(np.broadcast_to((model.strength * model.radius * after)[:, None], held[:-1].shape))
-        reached = max(divergence(kind, best.worst[h, i], model.factors[h, i]) for h in range(H) for i in range(model.dimension))
+        reached = max(
+            robust.divergence(ADVERSARY[kind], best.worst[h, i], model.factors[h, i])
+            for h in range(H)
+            for i in range(model.dimension)
+        )
         # A little more than what was reached: rounding of the divergence must not make the ball too small.
         radius = reached * (1.0 + 1e-9) + 1e-12
         upper.append(plan(model, BALL[kind], min(radius, 1.0) if kind == TV else radius).value[:-1] - best.value[:-1])

@@ -70,21 +70,6 @@ def scale(model: RobustModel) -> float:
     return 1.0 + float(np.abs(model.reward).max()) / (1.0 - model.discount)
 
 
-def divergence(kind: int, p: Array, q: Array) -> float:
-    """D(p, q) for total variation, Kullback-Leibler and chi-squared, by definition; p lives on the support of q for the last two."""
-    name = DIVERGENCES[kind % 4]
-    if name == "tv":
-        return float(0.5 * np.abs(p - q).sum())
-    inside = q > 0.0
-    if (p[~inside] > 0.0).any():
-        return float("inf")
-    p, q = p[inside], q[inside]
-    if name == "kl":
-        positive = p > 0.0
-        return float((p[positive] * np.log(p[positive] / q[positive])).sum())
-    return float(((p - q) ** 2 / q).sum())
-
-
 def measure(mdp: MDP, rng: np.random.Generator, sweeps: int, variant: Variant) -> dict[str, Any]:
     """All measures of one trial, for the algorithm or a broken variant of it."""
     measures = inner_measures(rng, variant)
@@ -151,7 +136,7 @@ def inner_measures(rng: np.random.Generator, variant: Variant) -> dict[str, Any]
         upward.append(variant.inner(kind, strength, value + 3.0, weight, metric).value - inner.value)
         apart.append(abs(variant.inner(kind, strength, nearby, weight, metric).value - inner.value))
         if inner.weights is not None and kind != W1_PENALTY:
-            D = divergence(kind, inner.weights, weight)
+            D = robust.divergence(kind, inner.weights, weight)
             attained.append(inner.value - inner.weights @ value - (0.0 if kind <= W1_BALL else strength * D))
             feasible.append(max(-inner.weights.min(), abs(inner.weights.sum() - 1.0), D - strength if kind <= W1_BALL else 0.0))
     out = {
@@ -280,7 +265,9 @@ def under_kernel(model: RobustModel, kind: int, strength: float, solved: robust.
     rows = np.arange(S) * model.action_count + solved.policy
     P, reward = solved.kernels[rows], model.reward[rows].copy()
     if kind > W1_BALL:
-        reward += model.discount * strength * np.array([divergence(kind, P[s], model.transition[rows[s]]) for s in range(S)])
+        reward += (
+            model.discount * strength * np.array([robust.divergence(kind, P[s], model.transition[rows[s]]) for s in range(S)])
+        )
     return np.asarray(np.linalg.solve(np.eye(S) - model.discount * P[:, :S], reward))
 
 

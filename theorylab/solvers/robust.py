@@ -307,6 +307,23 @@ def inner(kind, strength, value, weight, order, metric, near, room, worst):  # t
     return w1_penalty(strength, value, weight, metric, worst)
 
 
+def divergence(kind: int, p: Array, q: Array) -> float:
+    """D(p, q) of a ball's or a penalty's kind, by definition: total variation, Kullback-Leibler or chi-squared.
+
+    The last two are infinite where p leaves the support of q.
+    """
+    if kind % 4 == TV_BALL:
+        return float(0.5 * np.abs(p - q).sum())
+    inside = q > 0.0
+    if (p[~inside] > 0.0).any():
+        return float("inf")
+    p, q = p[inside], q[inside]
+    if kind % 4 == KL_BALL:
+        positive = p > 0.0
+        return float((p[positive] * np.log(p[positive] / q[positive])).sum())
+    return float(((p - q) ** 2 / q).sum())
+
+
 @dataclass(frozen=True)
 class Worst:
     """value of the worst expectation, and weights (n,) at which it is attained (None for the W1 ball)."""

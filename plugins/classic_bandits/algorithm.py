@@ -6,6 +6,7 @@ prior, so that its regret is that of Bayes.
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,9 @@ from .instances import Means
 
 #: Which algorithm: UCB with a fixed radius sqrt(2 ln T / n), UCB1 with sqrt(2 ln t / n), successive elimination, explore first.
 UCB, UCB1, ELIMINATION, EXPLORE_FIRST = range(4)
+
+#: Rounds that are played a second time, slowly.
+EARLY = 150
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,29 @@ def pull(means, rounds, kind, explore, factor, by_round, commits, bonus, rng):  
                 ):
                     active[a] = False
     return regret, worst
+
+
+def pulled_slowly(means: Array, rounds: int, kind: int, rng: np.random.Generator) -> float:
+    """Regret of UCB, UCB1 or successive elimination, written out a second time from the textbook's indices."""
+    K = len(means)
+    count, total, regret = np.zeros(K), np.zeros(K), 0.0
+    active, turn = list(range(K)), -1
+    for t in range(rounds):
+        radius = np.sqrt(2.0 * np.log(t + 1.0 if kind == UCB1 else rounds) / np.maximum(count, 1.0))
+        if kind == ELIMINATION:
+            turn = next((a for a in active if a > turn), active[0])
+            arm = turn
+        else:
+            arm = t if t < K else int(np.argmax(total / np.maximum(count, 1.0) + radius))
+        total[arm] += rng.random() < means[arm]
+        count[arm] += 1.0
+        regret += float(means.max() - means[arm])
+        if kind == ELIMINATION:
+            radius = np.sqrt(2.0 * np.log(rounds) / np.maximum(count, 1.0))
+            seen = [a for a in active if count[a] > 0]
+            best = max(total[a] / count[a] - radius[a] for a in seen)
+            active = [a for a in active if count[a] == 0 or total[a] / count[a] + radius[a] >= best]
+    return regret
 
 
 @kernel
@@ -171,11 +198,17 @@ def measure(bandit: Means, rng: np.random.Generator, rounds: int, variant: Varia
             [regret] if error <= 1.0 else []
         )  # where all estimates are good there is nothing left to chance
         worst.append(error)
+    early, slow = [], []
+    for kind in (UCB, UCB1, ELIMINATION):
+        same, again = copy.deepcopy(rng), copy.deepcopy(rng)
+        settings = variant.radius, variant.by_round, variant.commits, variant.bonus
+        early.append(pull(bandit.means, EARLY, kind, 1, *settings, same)[0])
+        slow.append(pulled_slowly(bandit.means, EARLY, kind, again))
     positive = gaps[gaps > 0.0]
     rate = math.sqrt(2.0 * math.log(K) / (rounds * K))
     exp3, met, allowed = exponential_weights(moving_losses(K, rounds), rate, variant.weighted, variant.sign, rng)
     return out | {
-        "deviation": max(worst), "inverse_gaps": float((1.0 / positive).sum()), "sum_gaps": float(positive.sum()), "exp3_regret": exp3,
+        "early_regret": np.array(early), "early_regret_slowly": np.array(slow), "deviation": max(worst), "inverse_gaps": float((1.0 / positive).sum()), "sum_gaps": float(positive.sum()), "exp3_regret": exp3,
         "lemma": met, "lemma_bound": allowed, "bayes_regret": posterior_sampling(rng.random(K), rounds, variant.prior, rng),
     }  # fmt: skip
 

@@ -27,6 +27,7 @@ _mutant(
 )
 _mutant("greedy", "No radius.", Variant(radius=0.0), ["clean-ucb-with-gaps"])
 _mutant("radius-by-round", "The radius shrinks with the round.", Variant(by_round=True), ["clean-ucb-with-gaps"])
+_mutant("radius-smaller", "A tenth less of the radius.", Variant(radius=0.9), ["arms-are-chosen-by-their-indices"])
 _mutant("radius-tenfold", "Ten times the radius.", Variant(radius=10.0), ["clean-ucb-with-gaps"])
 _mutant("commits-to-the-worst", "Explore-first ends with the worst arm.", Variant(commits=-1.0), ["clean-explore-first"])
 _mutant("rewards-raised", "Every reward is recorded 0.3 too high.", Variant(bonus=0.3), ["means-are-known"])

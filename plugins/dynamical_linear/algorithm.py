@@ -65,11 +65,13 @@ def confidence(t, c1, c2, s2, U, ridge, dimension, delta):  # type: ignore[no-un
 
 
 @kernel
-def play(A, B, omega, theta, actions, start, noise, rho, ridge, rounds, rounding, who, every, h, c1, c2, s2, U, delta, rng):  # type: ignore[no-untyped-def]
-    """(total reward, largest ||h_hat - h||_V / beta at the end of an epoch, sum of (1 + H_m)^2, epochs)."""
+def play(  # type: ignore[no-untyped-def]
+    A, B, omega, theta, actions, start, noise, rho, ridge, rounds, rounding, who, every, h, c1, c2, s2, U, delta, forgets, rng
+):  # fmt: skip
+    """(total reward, largest ||h_hat - h||_V / beta at the end of an epoch, sum of (1 + H_m)^2, epochs, largest m forgets^H_m)."""
     n, d = B.shape
     x, fresh, V, b = start.copy(), np.empty(n), ridge * np.eye(d), np.zeros(d)
-    total, worst, t, m, squares = 0.0, 0.0, 0, 0, 0.0
+    total, worst, t, m, squares, left = 0.0, 0.0, 0, 0, 0.0, 0.0
     while t < rounds:
         m += 1
         estimate = np.linalg.solve(V, b)
@@ -88,6 +90,7 @@ def play(A, B, omega, theta, actions, start, noise, rho, ridge, rounds, rounding
             exact = math.log(float(m)) / math.log(1.0 / rho)
             extra = math.floor(exact + GUARD) if rounding == FLOOR else math.ceil(exact - GUARD)
         squares += (1.0 + extra) ** 2
+        left = max(left, m * forgets**extra)
         y = 0.0
         for k in range(1 + extra):
             if t == rounds:
@@ -106,18 +109,18 @@ def play(A, B, omega, theta, actions, start, noise, rho, ridge, rounds, rounding
         gap = np.linalg.solve(V, b) - h
         beta = confidence(float(t), c1, c2, s2, U, ridge, d, delta)
         worst = max(worst, math.sqrt(max(gap @ (V @ gap), 0.0)) / beta)
-    return total, worst, squares, m
+    return total, worst, squares, m, left
 
 
 def learned(
     bandit: DynamicalBandit, rounds: int, rounding: int, who: int, variant: Variant, rng: np.random.Generator
-) -> tuple[float, float, float, int]:
+) -> tuple[float, float, float, int, float]:
     """One run."""
     c1, c2, s2, U = constants(bandit, noiseless=variant.noiseless)
-    found: tuple[float, float, float, int] = play(
+    found: tuple[float, float, float, int, float] = play(
         bandit.transition, bandit.control, bandit.observation, bandit.direct, bandit.actions, bandit.start, bandit.noise,
         bandit.radius * variant.length, bandit.ridge, rounds, rounding, who, variant.every, bandit.effect, c1, c2,
-        s2, U, 1.0 / rounds, rng,
+        s2, U, 1.0 / rounds, bandit.radius, rng,
     )  # fmt: skip
     return found
 
@@ -161,7 +164,7 @@ def measure(bandit: DynamicalBandit, rng: np.random.Generator, rounds: int, vari
         float(np.linalg.norm(bandit.start)) + (float(np.linalg.norm(bandit.control, 2)) * U + bandit.noise * math.sqrt(len(bandit.start))) / (1.0 - bandit.radius)
     ) + float(np.linalg.norm(bandit.direct)) * U + bandit.noise  # fmt: skip
     return string_measures(bandit, rng, variant) | {
-        "own_error": own[1], "turns_error": turns[1], "printed_error": printed[1], "dynamical_regret": rounds * float(payoffs.max()) - own[0],
+        "own_error": own[1], "left_over": own[4], "turns_error": turns[1], "printed_error": printed[1], "dynamical_regret": rounds * float(payoffs.max()) - own[0],
         "learning_bound": float(np.ptp(payoffs)) + 2.0 * beta * math.sqrt(own[2]) * potential, "rounds": float(rounds), "largest_loss": reach,
     }  # fmt: skip
 

@@ -45,6 +45,12 @@ def constant_actions_are_nearly_optimal(transient_limit: Any) -> Any:
     return transient_limit
 
 
+@plugin.claim("left_over", holds=Always(1e-9), source=f"{PAPER}, what the analysis needs of epochs", provenance="derived")
+def epochs_are_long_enough() -> Any:
+    """rho^H_m <= 1 / m in every epoch (rounding: the guard of 1e-12 on H, times ln(1 / rho) and m of some thousand)."""
+    return 1
+
+
 @plugin.claim(
     "own_error",
     holds=WithProbability(0.9, slack=1e-9),

@@ -44,3 +44,4 @@ _mutant(
     Variant(every=True),
     ["confidence-for-actions-in-turn"],
 )
+_mutant("epochs-a-little-short", "Epochs are made for a radius a tenth smaller.", Variant(length=0.9), ["epochs-are-long-enough"])

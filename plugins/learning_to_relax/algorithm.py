@@ -120,10 +120,13 @@ def tsallis(scores, rate, start, steps, p):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def learn(losses, rounds, rate, anytime, weighted, sign, steps, rng):  # type: ignore[no-untyped-def]
-    """(regret in mean losses against the best fixed setting, largest |sum p - 1|); anytime: the rate of round t is 2 / sqrt(t)."""
+def learn(losses, rounds, rate, anytime, weighted, sign, steps, rng, seen, p):  # type: ignore[no-untyped-def]
+    """(regret in mean losses against the best fixed setting, largest |sum p - 1|); anytime: the rate of round t is 2 / sqrt(t).
+
+    seen, p (d,): scores and probabilities of the last round.
+    """
     stretches, d = losses.shape
-    scores, p, suffered, off = np.zeros(d), np.empty(d), 0.0, 0.0
+    scores, suffered, off = np.zeros(d), 0.0, 0.0
     total = np.zeros(d)
     for t in range(rounds):
         now = losses[t * stretches // rounds]
@@ -139,21 +142,40 @@ def learn(losses, rounds, rate, anytime, weighted, sign, steps, rng):  # type: i
                 break
         for i in range(d):
             suffered += p[i] / mass * now[i]
+        seen[:] = scores
         scores[arm] += sign * now[arm] / (p[arm] if weighted else 1.0)
         total += now
     return suffered - total.min(), off
 
 
+def regularised(scores: Array, rate: float) -> Array:
+    """(d,) the minimiser of <p, scores> - (4 / rate) sum sqrt(p) over distributions, by a root that is bracketed: p_i = 4 / (rate (scores_i - x))^2."""
+    from scipy.optimize import brentq
+
+    low = scores.min()
+    x = brentq(
+        lambda x: float((4.0 / (rate * (scores - x)) ** 2).sum()) - 1.0,
+        low - 2.0 * math.sqrt(len(scores)) / rate,
+        low - 2.0 / rate,
+        xtol=1e-14,
+        rtol=1e-15,
+    )
+    return np.asarray(4.0 / (rate * (scores - x)) ** 2)
+
+
 def measure(tuning: Tuning, rng: np.random.Generator, variant: Variant) -> dict[str, Any]:
     """All measures of one trial."""
     rounds, d = tuning.rounds, tuning.losses.shape[1]
-    fixed, off = learn(
-        tuning.losses, rounds, variant.rate / math.sqrt(rounds), False, variant.weighted, variant.sign, variant.steps, rng
-    )
-    anytime, _ = learn(tuning.losses, rounds, 0.0, True, variant.weighted, variant.sign, variant.steps, rng)
-    printed, _ = learn(tuning.losses, rounds, 1.0 / math.sqrt(rounds), False, variant.weighted, variant.sign, variant.steps, rng)
+
+    def learned(rate: float, anytime: bool) -> tuple[float, float, Array, Array]:
+        seen, p = np.empty(d), np.empty(d)
+        regret, off = learn(tuning.losses, rounds, rate, anytime, variant.weighted, variant.sign, variant.steps, rng, seen, p)
+        return regret, off, seen, p
+
+    fixed, off, seen, p = learned(variant.rate / math.sqrt(rounds), False)
+    anytime, printed = learned(0.0, True)[0], learned(1.0 / math.sqrt(rounds), False)[0]
     return sor_measures(tuning, variant.transient) | {
-        "fixed_regret": fixed, "anytime_regret": anytime, "printed_regret": printed, "normaliser_error": off, "head_start": _head_start(tuning), "length": float(rounds), "settings": float(d),
+        "fixed_regret": fixed, "anytime_regret": anytime, "printed_regret": printed, "normaliser_error": off, "probabilities": p, "regularised": regularised(seen, math.sqrt(8.0 / rounds)), "head_start": _head_start(tuning), "length": float(rounds), "settings": float(d),
     }  # fmt: skip
 
 

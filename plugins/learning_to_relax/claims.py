@@ -34,6 +34,12 @@ def radius_is_youngs(radius_formula: Any) -> Any:
     return radius_formula
 
 
+@plugin.claim("probabilities", holds=Equals(1e-8), source="definition of Tsallis-INF", provenance="derived")
+def probabilities_are_regularised(regularised: Any) -> Any:
+    """At rate sqrt(8 / T) they minimise <p, scores> - (4 / rate) sum sqrt(p): a root of scores up to some 10^5, known to 1e-14 of its size."""
+    return regularised
+
+
 @plugin.claim("normaliser_error", holds=Always(1e-10), source="definition of Tsallis-INF", provenance="derived")
 def probabilities_sum_to_one() -> Any:
     """Newton's method ends at probabilities that sum to 1."""

@@ -28,3 +28,4 @@ _mutant(
     ["regret-with-the-right-rate", "regret-at-any-time"],
 )
 _mutant("one-newton-step", "The normaliser gets one step.", Variant(steps=1), ["probabilities-sum-to-one"])
+_mutant("rate-doubled", "Twice the rate.", Variant(rate=2.0 * 8.0**0.5), ["probabilities-are-regularised"])

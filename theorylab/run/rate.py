@@ -18,7 +18,7 @@ RateVerdict = tuple[Status, str, float, float, float]
 
 def judge_rate(mode: AtRate, levels: Levels, observations: Sequence[Observation]) -> RateVerdict:
     """(status, reason, log e-value against the claim, slope, claimed slope)."""
-    claimed = -mode.exponent
+    claimed = 0.0 - mode.exponent  # never -0
     first = observations[0]
     grid, bounds, lows, highs = (np.array(x) for x in (first.grid, first.bounds, first.lows, first.highs))
     test = RateTest(grid, mode.exponent, bounds, lows, highs, mode.doubling, levels).update([o.values for o in observations])

@@ -63,10 +63,10 @@ def test_weights_are_the_printed_ones(factor, expected):
     problem = random_mixture(np.random.default_rng(0), 2, 1, 2, 1, 1)  # any with two features
     dot = factor * np.array([[[40.0, 5.0], [5.0, 30.0]], [[20.0, 2.0], [2.0, 15.0]], [[5.0, 0.0], [0.0, 4.0]]])
     run = dot + np.eye(2)
-    sigma, raw, norms, means = np.empty((4, 3))
+    sigma, raw, norms, now, means = np.empty((5, 3))
     exploring.home(
         problem.sparse, 0, np.array([[0.5, 0.3], [0.3, 0.2], [0.2, 0.15]]), 3, np.array([[0.9, 0.4], [0.8, 0.5], [0.7, 0.7]]), np.linalg.inv(dot),
-        np.linalg.inv(run), 0.5, 0.2, 0.8408964152537145, exploring.HOME, norms, means, raw, sigma,
+        np.linalg.inv(run), 0.5, 0.2, 0.8408964152537145, exploring.HOME, norms, now, means, raw, sigma,
     )  # fmt: skip
     np.testing.assert_allclose(sigma, expected, rtol=1e-12)
 

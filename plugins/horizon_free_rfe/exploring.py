@@ -89,6 +89,7 @@ class Scratch(NamedTuple):
     other: Array
     power: Array
     norms: Array
+    now: Array
     means: Array
     sigma: Array
     raw: Array
@@ -201,13 +202,14 @@ def judge(f, transition, reward, best, value, doubt, policy, uncertainty, series
 
 
 @kernel
-def home(f, pair, x, live, center, inverse, running, radius, alpha, gamma, weights, norms, means, raw, sigma):  # type: ignore[no-untyped-def]
+def home(f, pair, x, live, center, inverse, running, radius, alpha, gamma, weights, norms, now, means, raw, sigma):  # type: ignore[no-untyped-def]
     """sigma (M,) squared: what the M regressions divide by. x (live, n) are the coordinates of the targets' powers 1, 2, 4, ...; where live < M the
     rest are 0, and so is the last that is given. raw (M,) are the estimated variances with their errors, before floors; means (M,) the estimated
-    moments."""
+    moments; norms, now (M,) of x with the inverses at the start of the episode and as they are."""
     M = len(sigma)
     for m in range(live):
         norms[m] = stacked_norm(f, pair, inverse, x, m)
+        now[m] = stacked_norm(f, pair, running, x, m)
         means[m] = unit(stacked_along(f, pair, center, x, m))
     for m in range(live if live == M else live - 1):
         variance, error = 1.0, 0.0
@@ -215,7 +217,7 @@ def home(f, pair, x, live, center, inverse, running, radius, alpha, gamma, weigh
             variance = means[m + 1] - (means[m] if weights == NO_SQUARE else means[m] * means[m])
             error = min(1.0, 2.0 * radius * norms[m]) + min(1.0, radius * norms[m + 1])
         raw[m] = variance + error
-        sigma[m] = max(gamma * gamma * stacked_norm(f, pair, running, x, m), max(raw[m], alpha * alpha))
+        sigma[m] = max(gamma * gamma * now[m], max(raw[m], alpha * alpha))
         if weights == RAW:
             sigma[m] = max(variance, 1e-8)
         elif weights == CONSTANT:
@@ -249,7 +251,15 @@ def next_state(cumulative, pair, rng):  # type: ignore[no-untyped-def]
 def add_seen(f, pair, here, there, values, following, series, j, radius, alpha, gamma, rules, truth, scratch, tally):  # type: ignore[no-untyped-def]
     """One step for one series: values (S,) of this step's state and of the next one's, and the transition from here to there."""
     center, inverse, running, gram = series.center[j], series.inverse[j], series.running[j], series.gram[j]
-    x, power, sigma, raw, norms, means = scratch.x, scratch.power, scratch.sigma, scratch.raw, scratch.norms, scratch.means
+    x, power, sigma, raw, norms, means, now = (
+        scratch.x,
+        scratch.power,
+        scratch.sigma,
+        scratch.raw,
+        scratch.norms,
+        scratch.means,
+        scratch.now,
+    )
     M = len(sigma)
     n, live = 0, 0
     power[:] = following
@@ -263,12 +273,14 @@ def add_seen(f, pair, here, there, values, following, series, j, radius, alpha, 
             power[s] = squared if squared > NOTHING else 0.0
         if largest == 0.0:  # so are all higher powers
             break
-    home(f, pair, x, live, center, inverse, running, radius, alpha, gamma, rules.weights, norms, means, raw, sigma)
+    home(f, pair, x, live, center, inverse, running, radius, alpha, gamma, rules.weights, norms, now, means, raw, sigma)
+    first = true_moment(f, pair, truth, x, 0)
     for m in range(live - 1):  # the estimate of the variance beside the variance
-        first, second = true_moment(f, pair, truth, x, m), true_moment(f, pair, truth, x, m + 1)
+        second = true_moment(f, pair, truth, x, m + 1)
         taken = means[m + 1] - (means[m] if rules.weights == NO_SQUARE else means[m] * means[m])
         allowed = min(1.0, norms[m + 1] * series.off[j, m + 1]) + min(1.0, 2.0 * norms[m] * series.off[j, m])
         keep_worst(tally.variance, abs(second - first * first - taken), allowed)
+        first = second
     target = unit(values[here] if rules.current else following[there])
     begin = f.offsets[pair]
     for m in range(live):
@@ -276,7 +288,7 @@ def add_seen(f, pair, here, there, values, following, series, j, radius, alpha, 
         for i in range(n):
             largest = max(largest, abs(x[m, i]))
         if largest > 0.0:
-            tally.potential[j, m, 0] += min(1.0, radius * stacked_norm(f, pair, running, x, m))
+            tally.potential[j, m, 0] += min(1.0, radius * now[m])
             tally.potential[j, m, 1] += radius**2 * (max(raw[m], 0.0) + alpha**2)
             tally.potential[j, m, 2] = max(tally.potential[j, m, 2], radius)
             weight = 1.0 / sigma[m]
@@ -417,17 +429,9 @@ def fresh_series(d: int, M: int, ridge: float) -> Series:
 
 def room(d: int, S: int, M: int) -> Scratch:
     """Scratch arrays."""
-    return Scratch(
-        np.empty((M, d)),
-        np.empty(d),
-        np.empty(S),
-        np.empty(M),
-        np.empty(M),
-        np.empty(M),
-        np.empty(M),
-        np.empty(d),
-        np.zeros((d, d)),
-    )
+    x, other, power, image = np.empty((M, d)), np.empty(d), np.empty(S), np.empty(d)
+    norms, now, means, sigma, raw = np.empty((5, M))
+    return Scratch(x, other, power, norms, now, means, sigma, raw, image, np.zeros((d, d)))
 
 
 def fresh_tally(K: int, M: int, J: int, shape: tuple[int, ...]) -> Tally:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 import sympy
-from sympy import E, Matrix, Rational, diff, exp, log, sqrt, symbols
+from sympy import E, Matrix, Rational, diff, exp, log, symbols
 
 from theorylab.proof import Boxes, Cases, Identity, Products, Proofs, Rising, Squares
 
@@ -83,7 +83,9 @@ def constant_steps_unroll(k: Any) -> Identity:
     def solution(s: Any) -> Any:
         return (1 - a) ** s * x0 + c / a * (1 - (1 - a) ** s)
 
-    return Identity((1 - a) * solution(t) + k * c, sympy.expand_power_base(sympy.expand_power_exp(solution(t + 1))), ranges={a: (0, 1)})
+    return Identity(
+        (1 - a) * solution(t) + k * c, sympy.expand_power_base(sympy.expand_power_exp(solution(t + 1))), ranges={a: (0, 1)}
+    )
 
 
 @proofs.step(twin=Rational(101, 100), supports=["kl-gradient-is-scaled"])
@@ -93,7 +95,9 @@ def gradient_to_the_mixture(k: Any) -> list[Identity]:
     b, z = symbols("b z", real=True)
     lpi, lmu = symbols("lpi1:4", real=True), symbols("lmu1:4", real=True)
 
-    def gradient(other: Any) -> list[Any]:  # d/d theta_j of sum pi_i (log pi_i - other_i): pi_j (d_j - sum_i pi_i d_i), d_i = log pi_i - other_i + 1
+    def gradient(
+        other: Any,
+    ) -> list[Any]:  # d/d theta_j of sum pi_i (log pi_i - other_i): pi_j (d_j - sum_i pi_i d_i), d_i = log pi_i - other_i + 1
         d = [lpi[i] - other[i] + 1 for i in range(3)]
         mean = sum(pi[i] * d[i] for i in range(3))
         return [pi[j] * (d[j] - mean) for j in range(3)]
@@ -141,7 +145,10 @@ def a_policy_ties_with_itself(k: Any) -> list[Identity]:
     return out
 
 
-@proofs.step(twin=Rational(99, 100), supports=["nash-md-step-sharp", "nash-md-step-span", "three-point-sharp", "nash-md-last-iterate-sharp"])
+@proofs.step(
+    twin=Rational(99, 100),
+    supports=["nash-md-step-sharp", "nash-md-step-span", "three-point-sharp", "nash-md-last-iterate-sharp"],
+)
 def hoeffding_for_two_points(k: Any) -> list[Any]:
     """log(1 - p + p e^s) - p s <= s^2 / 8 for p in [0, 1] and all s: value and slope are 0 at s = 0, and the second derivative of the difference is
     (q - 1/2)^2 with q = p e^s / (1 - p + p e^s)."""
@@ -163,7 +170,13 @@ def bennett_on_an_interval(k: Any) -> Boxes:
 def half_is_worst(k: Any) -> Products:
     """(q / 4)(1 + q (1 - q)) <= 0.3125 q on [0, 1]."""
     q = sympy.Symbol("q", nonnegative=True)
-    return Products(q / 4 * (1 + q * (1 - q)), k * Rational(5, 16) * q, [(Rational(1, 4), q - Rational(1, 2), [0])], given=[q], ranges={q: (0, 1)})
+    return Products(
+        q / 4 * (1 + q * (1 - q)),
+        k * Rational(5, 16) * q,
+        [(Rational(1, 4), q - Rational(1, 2), [0])],
+        given=[q],
+        ranges={q: (0, 1)},
+    )
 
 
 @proofs.step(twin=Rational(1, 2), source="Rosset et al., arXiv 2404.03715, equation 18, is refuted")
@@ -210,7 +223,8 @@ def winner(P: list[list[Fraction]]) -> list[str]:
     A = np.array([[float(x) - 0.5 for x in row] for row in P])
     worst = cp.Variable()
     cp.Problem(cp.Minimize(worst), [A @ pi <= worst, cp.sum(pi) == 1]).solve(solver="HIGHS")  # a vertex
-    played = [i for i in range(n) if pi.value[i] > 1e-4]
+    found = np.asarray(pi.value)
+    played = [i for i in range(n) if found[i] > 1e-4]
     rows = [[P[i][j] - Fraction(1, 2) for j in played] for i in played]
     system = Matrix([[sympy.Rational(x.numerator, x.denominator) for x in row] for row in rows])
     (kernel,) = system.nullspace()
@@ -240,15 +254,24 @@ def _pairwise(n: int, wins: dict[tuple[int, int], Fraction]) -> list[list[Fracti
 def voters_in_a_cycle(k: Any) -> Cases:
     """The three leading candidates of Minneapolis, Ward 2, 2021 have a mixed winner that no candidate beats: exact fractions of the ballots."""
     P = _pairwise(3, {(0, 1): Fraction(4324, 8422), (1, 2): Fraction(3708, 7343), (2, 0): Fraction(4056, 8093)})
-    return Cases(f"nothing beats the winner of the Minneapolis game by more than {k}/2", lambda data: _unbeaten(P, k, data), lambda: winner(P))
+    return Cases(
+        f"nothing beats the winner of the Minneapolis game by more than {k}/2",
+        lambda data: _unbeaten(P, k, data),
+        lambda: winner(P),
+    )
 
 
 @proofs.step(twin=Rational(99, 100), supports=["equilibrium-exploitability", "equilibrium-exploitability-bound"])
 def intransitive_dice(k: Any) -> Cases:
     """Four dice of which each beats the next with 2/3 have a mixed winner."""
     third = Fraction(1, 3)
-    P = _pairwise(4, {(0, 1): 2 * third, (0, 2): Fraction(4, 9), (0, 3): third, (1, 2): 2 * third, (1, 3): Fraction(1, 2), (2, 3): 2 * third})
-    return Cases(f"nothing beats the winner of the dice by more than {k}/2", lambda data: _unbeaten(P, k, data), lambda: winner(P))
+    P = _pairwise(
+        4,
+        {(0, 1): 2 * third, (0, 2): Fraction(4, 9), (0, 3): third, (1, 2): 2 * third, (1, 3): Fraction(1, 2), (2, 3): 2 * third},
+    )
+    return Cases(
+        f"nothing beats the winner of the dice by more than {k}/2", lambda data: _unbeaten(P, k, data), lambda: winner(P)
+    )
 
 
 # -- the tightest constants -----------------------------------------------------------------------------------------------------------------------
@@ -267,7 +290,7 @@ def spread_of_win_rates_in_a_ranking(k: Any) -> list[Identity]:
     return out
 
 
-def _spread(pattern: tuple[int, int, int], k: Any) -> Squares:
+def _spread(pattern: tuple[int, ...], k: Any) -> Squares:
     """Variance of win rates against (x, y, 1 - x - y) in a game of three in which every comparison is certain, against k / 13.4."""
     x, y = symbols("x y", real=True)
     m = [x, y, 1 - x - y]
@@ -290,6 +313,13 @@ def tightest_constant_for_three_actions(k: Any) -> list[Squares]:
     return [_spread(pattern, k) for pattern in itertools.product((0, 1), repeat=3)]
 
 
+@proofs.step(twin=Rational(42, 100), supports=["nash-md-step", "nash-md-step-sharp"])
+def constant_for_all_steps_up_to_one(k: Any) -> Boxes:
+    """(e - 2) 10/134 <= 1/8: for eta <= 1 and 3 actions the error term is at most (e - 2) eta^2 Var_m(P m) by e^x - 1 - x <= (e - 2) x^2, below 0.0537 eta^2 and so below Hoeffding's
+    eta^2 / 8; the theorem's 2 eta^2 is 37 times as large."""
+    return Boxes(k * Rational(1, 8) - (E - 2) * Rational(10, 134))
+
+
 @proofs.step(twin=Rational(99, 100), supports=["nash-md-step-sharp"])
 def tightest_constant_for_two_actions(k: Any) -> Products:
     """Var_m(P m) <= 1/16 for 2 actions: the rates differ by P(1, 2) - 1/2, at most 1/2 in size."""
@@ -306,9 +336,3 @@ def win_rates_average_to_one_half(k: Any) -> Identity:
     """sum m_i (P m)_i = 1/2, 3 actions: the mean in the error term of a step is known."""
     m, P = Matrix(simplex("m", 3)), games(3)
     return Identity((m.T * P * m)[0], k * Rational(1, 2))
-
-
-@proofs.step(twin=Rational(101, 100), supports=["uniform-exploitability"])
-def root_three_over_six(k: Any) -> Identity:
-    """(sqrt(3) / 6)^2 = 1/12: the modulus of the eigenvalues above."""
-    return Identity((sqrt(3) / 6) ** 2, k * Rational(1, 12))

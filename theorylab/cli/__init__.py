@@ -24,6 +24,7 @@ COMMANDS = {
     "list": ("theorylab.cli.inspect", "List the plugins that are installed."),
     "show": ("theorylab.cli.inspect", "Show a plugin's theorems, assumptions, sources and mutants."),
     "audit": ("theorylab.cli.audit", "Print the kill matrix: which claim refutes which broken variant."),
+    "prove": ("theorylab.cli.prove", "Check the steps of a plugin's proofs by machine."),
     "runs": ("theorylab.cli.runs", "List the runs that the ledger holds."),
     "report": ("theorylab.cli.runs", "Show the report of a run again."),
     "diff": ("theorylab.cli.runs", "Compare two runs: verdicts, tightness, sources, time."),
@@ -38,6 +39,7 @@ Examples:
   theorylab hunt nash-md --budget 60s
   theorylab show nash-md
   theorylab audit nash-md
+  theorylab prove nash-md
   theorylab check nash-md --resume
   theorylab report last
 """

@@ -106,7 +106,7 @@ def check_command(
     watcher = ConsoleWatcher(console(sys.stderr), wants_progress()) if style == "table" or wants_progress() else None
     with watcher or nullcontext():
         report = check(request, command_line(), watcher or Watcher(), store)
-    report = save_counterexamples(report)
+    report = with_proof_steps(save_counterexamples(report))
     status = exit_status(report, strict)
     keep(report, status, store)
     if plots is not None:
@@ -163,6 +163,20 @@ def keep(report: Any, status: int, store: Any) -> None:
         store.finish(report.run_id, "interrupted" if report.interrupted else "finished", report_document(report, status))
     except LedgerError as error:
         print(f"Warning: {error} The verdicts below are not in the ledger.", file=sys.stderr)
+
+
+def with_proof_steps(report: Any) -> Any:
+    """The report with how many steps of each claim's proof were verified here."""
+    import dataclasses
+
+    from theorylab.errors import TheorylabError
+    from theorylab.proof.run import KEPT, counted
+
+    try:
+        return dataclasses.replace(report, proof_steps=counted(report.plan.plugin, KEPT))
+    except TheorylabError as error:
+        print(f"Warning: {error} The report does not show its proof steps.", file=sys.stderr)
+        return report
 
 
 def save_counterexamples(report: Any) -> Any:

@@ -103,8 +103,8 @@ class Boxes:
                 return {"pieces": []}
             widest = max(range(len(piece)), key=lambda i: piece[i][1] - piece[i][0])
             low, high = piece[widest]
-            for half in ((low, (low + high) / 2), ((low + high) / 2, high)):
-                open_pieces.append((*piece[:widest], half, *piece[widest + 1 :]))
+            halves = ((low, (low + high) / 2), ((low + high) / 2, high))
+            open_pieces += [(*piece[:widest], half, *piece[widest + 1 :]) for half in halves]
         return {"pieces": [[[as_text(low), as_text(high)] for low, high in piece] for piece in closed]}
 
     def _false_point(self) -> Any:

@@ -8,7 +8,18 @@ from typing import Any, ClassVar
 
 import sympy
 
-from theorylab.proof.exact import Point, Range, as_text, from_text, is_zero, random_points, sign_at, statement_digest, symbols_of, told
+from theorylab.proof.exact import (
+    Point,
+    Range,
+    as_text,
+    from_text,
+    is_zero,
+    random_points,
+    sign_at,
+    statement_digest,
+    symbols_of,
+    told,
+)
 from theorylab.proof.steps import Certificate, Finding
 
 #: Points at which both sides are compared.

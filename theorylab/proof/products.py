@@ -43,7 +43,8 @@ class Products:
 
     given   polynomials that are at least 0 on the domain
     terms   (number, what is squared, positions in `given` of the factors)
-    times   a polynomial with positive coefficients in symbols that are given not to be negative, one of them constant; 1 if there is nothing to clear
+    times   what clears the denominators: a product of symbols that are positive, or a polynomial with positive coefficients, one of them constant, in
+            symbols that are given not to be negative
     equal   replacements made everywhere first
     """
 
@@ -90,6 +91,8 @@ class Products:
         return Finding("VERIFIED", f"{len(self.terms)} products of what is not negative, expanded exactly")
 
     def _is_positive(self, given: Sequence[Any]) -> bool:
+        if sympy.sympify(self.times).is_positive:  # of symbols that are positive, or the sides would not be defined
+            return True
         times = sympy.sympify(self.times).subs(self.equal)
         if times.is_number:
             return bool(times > 0)
@@ -97,4 +100,4 @@ class Products:
         if not all(s in given for s in symbols):
             return False
         poly = sympy.Poly(sympy.expand(times), *symbols)
-        return all(c > 0 for c in poly.coeffs()) and poly.eval({s: 0 for s in symbols}) > 0
+        return all(c > 0 for c in poly.coeffs()) and poly.eval(dict.fromkeys(symbols, 0)) > 0

@@ -18,6 +18,9 @@ from theorylab.proof.steps import Certificate, Finding, Proofs, Status, Step
 
 GROUP = "theorylab.proofs"
 
+#: Where `prove` notes what it verified, beside the ledger.
+KEPT = Path(".theorylab") / "proofs"
+
 #: Version of the format of certificates.
 FORMAT = 1
 
@@ -79,7 +82,9 @@ def verify_step(step: Step, kept: Sequence[Mapping[str, Any]]) -> Result:
         if i >= len(kept):
             raise UsageError(f"step {step.name!r}: {len(kept)} certificates, the step needs more")
         if kept[i].get("statement") != method.digest_text():
-            raise UsageError(f"step {step.name!r}, certificate {i}: it was made for another statement. Run `prove --certificates` again.")
+            raise UsageError(
+                f"step {step.name!r}, certificate {i}: it was made for another statement. Run `prove --certificates` again."
+            )
         return dict(kept[i]["certificate"])
 
     return _run(step, 1, certificate)
@@ -120,7 +125,9 @@ def read_certificates(path: Path) -> dict[str, list[dict[str, Any]]]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["format"] != FORMAT:
-            raise UsageError(f"{path}: format {data['format']!r}, this theorylab reads {FORMAT}. Run `prove --certificates` again.")
+            raise UsageError(
+                f"{path}: format {data['format']!r}, this theorylab reads {FORMAT}. Run `prove --certificates` again."
+            )
         return {str(name): list(step["certificates"]) for name, step in data["steps"].items()}
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file. `theorylab prove PLUGIN --certificates DIR` writes it.") from None

@@ -147,7 +147,8 @@ def _repair(parts: Sequence[tuple[Polynomial, list[Exponents]]], matrices: list[
 def _solved(matrix: list[list[Fraction]], right: list[Fraction]) -> list[Fraction] | None:
     """A solution of a linear system in fractions, 0 where it is free; None if there is none."""
     rows = [[*row, value] for row, value in zip(matrix, right, strict=True)]
-    n, pivots = len(right), []
+    n = len(right)
+    pivots: list[int] = []
     for column in range(n):
         place = next((i for i in range(len(pivots), n) if rows[i][column]), None)
         if place is None:

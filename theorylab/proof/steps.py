@@ -67,7 +67,9 @@ class Proofs:
     plugin: str
     steps: dict[str, Step] = field(default_factory=dict)
 
-    def step(self, *, twin: Any, supports: Sequence[str] = (), source: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def step(
+        self, *, twin: Any, supports: Sequence[str] = (), source: str = ""
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """`def name(k)` returns a method, or several that must all succeed. Its docstring says what is shown.
 
         twin      the number at which it is false

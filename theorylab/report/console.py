@@ -61,15 +61,26 @@ def print_document(document: Mapping[str, Any], out: Console, *, verbose: bool =
     table = plain_table(out.file)
     table.add_column("claim", no_wrap=True, overflow="ellipsis")
     table.add_column("verdict", no_wrap=True)
-    table.add_column("measured/bound", justify="right")
+    has_steps = any(claim.get("proof_steps") for claim in plugin["claims"])  # reports of older runs have none
+    table.add_column("ratio" if has_steps else "measured/bound", justify="right")
     table.add_column("instances", justify="right")
+    if has_steps:
+        table.add_column("steps", justify="right")
     for claim in plugin["claims"]:
         shown = Text(claim["verdict"], style=STYLES[claim["verdict"]])
         if _is_refuted_as_expected(claim):
             shown = Text("REFUTED*", style="green")
         ratio = "=" if claim["relation"] == "==" and claim["instances"] else _number(claim["tightness"])
-        table.add_row(escape(claim["name"]), shown, ratio, f"{claim['instances']}")
+        row: list[str | Text] = [escape(claim["name"]), shown, ratio, f"{claim['instances']}"]
+        if has_steps:
+            steps = claim.get("proof_steps")
+            row.append(f"{steps['verified']}/{steps['of']}" if steps else "")
+        table.add_row(*row)
     out.print(table)
+    if has_steps:
+        waiting = any(s["verified"] < s["of"] for claim in plugin["claims"] if (s := claim.get("proof_steps")))
+        again = f"; theorylab prove {plugin['name']} checks them" if waiting else ""
+        out.print(f"ratio: measured/bound. steps: of the proof, verified by machine{again}.\n", style="dim")
     if any(map(_is_refuted_as_expected, plugin["claims"])):
         out.print("* a statement that is false as printed or as commonly read: its refutation is expected.\n", style="dim")
     for claim in plugin["claims"]:

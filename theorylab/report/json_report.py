@@ -35,6 +35,10 @@ def again(report: Report, verdict: Verdict) -> str:
     return " ".join(words)
 
 
+def _steps(counted: tuple[int, int] | None) -> dict[str, int] | None:
+    return None if counted is None else {"verified": counted[0], "of": counted[1]}
+
+
 def claim_row(report: Report, verdict: Verdict) -> dict[str, Any]:
     """One claim of the report."""
     claim, evidence, example = report.claims[verdict.claim], verdict.evidence, verdict.counterexample
@@ -61,6 +65,7 @@ def claim_row(report: Report, verdict: Verdict) -> dict[str, Any]:
         "log_e": _number(evidence.log_e),
         "error_probability": _number(evidence.error_probability),
         "violating_share": _number(evidence.violating_share),
+        "proof_steps": _steps(report.proof_steps.get(claim.name)),
         "seeds_needed": evidence.seeds_needed,
         "informative_from": _number(evidence.informative_from),
         "reason": verdict.reason,

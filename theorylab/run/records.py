@@ -224,3 +224,4 @@ class Report:
     run_id: str | None = None  # in the ledger
     known_trials: int = 0  # trials that were not run again
     interrupted: int = 0  # exit status of an interruption: 130 or 143
+    proof_steps: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # claim -> (verified, all) steps of its proof

@@ -57,14 +57,26 @@ def test_the_readme_has_two_commands():
 
 
 def test_the_readmes_plugin_passes_its_own_check_and_audit(command, tmp_path):
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
-    (tmp_path / "coin.py").write_text(code)
+    code = re.findall(r"```python\n(.*?)```", README, re.S)
+    (tmp_path / "coin.py").write_text(code[0])
     checked = command("check", "./coin.py", cwd=tmp_path)
     assert checked.returncode == 0, checked.stderr
     assert "1 SUPPORTED; everything as expected" in " ".join(checked.stdout.split())
     audited = command("audit", "./coin.py", cwd=tmp_path)
     assert audited.returncode == 0, audited.stdout
     assert "the kill matrix is full" in audited.stdout
+
+
+def test_the_readmes_proof_step_is_verified_and_its_twin_refuted():
+    from theorylab.proof.run import prove_step
+
+    code = re.findall(r"```python\n(.*?)```", README, re.S)
+    namespace: dict = {}
+    exec(compile(code[1], "README.md", "exec"), namespace)
+    (step,) = namespace["proofs"].steps.values()
+    assert step.supports == ("variance-is-at-most-a-quarter",), "the claim of the plugin above"
+    assert prove_step(step).status == "VERIFIED"
+    assert prove_step(step, step.twin).status == "FALSE"
 
 
 def test_the_readme_names_every_command_and_status(command):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib.util
 import sys
@@ -38,6 +39,27 @@ def installed() -> list[Locator]:
     return sorted(set(found), key=lambda locator: (locator.name, locator.origin))
 
 
+def local() -> list[Locator]:
+    """Every plugin in the files that the project or `--plugins` names. Files are read, not run: a plugin is where `Plugin("name", ...)` is written."""
+    from theorylab.config import plugin_files
+
+    return [Locator(name, str(path), "file") for path in plugin_files() for name in _names_in(path)]
+
+
+def _names_in(path: Path) -> list[str]:
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError):
+        return [path.stem]  # importing it will say what is wrong
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "Plugin" and node.args:
+            first = node.args[0]
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                names.append(first.value)
+    return names
+
+
 def find(name: str) -> Locator:
     """The plugin called `name`, or the file of that path. Raises UnknownPluginError with the nearest name."""
     if name.endswith(".py") or "/" in name or "\\" in name:
@@ -45,11 +67,11 @@ def find(name: str) -> Locator:
         if not path.is_file():
             raise UsageError(f"{name}: no such file. A plugin file ends in .py.")
         return Locator(path.stem, str(path.resolve()), "file")
-    everything = installed()
+    everything = [*installed(), *local()]
     matches = [locator for locator in everything if locator.name == name]
     if len(matches) > 1:
-        owners = " and ".join(locator.origin for locator in matches)
-        raise PluginError(f"Two distributions offer a plugin {name!r}: {owners}. Uninstall one of them.")
+        owners = " and ".join(locator.value if locator.is_file else locator.origin for locator in matches)
+        raise PluginError(f"A plugin {name!r} is offered twice: by {owners}. Uninstall or rename one of them.")
     if matches:
         return matches[0]
     names = sorted({locator.name for locator in everything})
@@ -71,7 +93,9 @@ def load(locator: Locator) -> Plugin:
 
 
 def import_plugin(locator: Locator) -> Plugin:
-    """The plugin object of an entry point, its rooms not yet imported."""
+    """The plugin object of an entry point, its rooms not yet imported; that of a file, whole."""
+    if locator.is_file:
+        return _from_file(Path(locator.value))
     module_name, _, attribute = locator.value.partition(":")
     plugin = getattr(importlib.import_module(module_name), attribute or "plugin")
     if not isinstance(plugin, Plugin):

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from theorylab.plugin import Answer
 from theorylab.problems.linear_mixture import LinearMixture, mixture, tabular
 from theorylab.problems.mixture_files import read_mixture
 from theorylab.problems.record import Array
+from theorylab.problems.small_families import linear_mixtures
 
 from . import plugin
 from .hard_family import hard_mixture
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 KINDS = ("goal", "average", "indicator", "burst")
 
@@ -63,28 +59,7 @@ def any_mixture(rng: np.random.Generator) -> LinearMixture:
     )  # fmt: skip
 
 
-@plugin.instances
-def mixtures(*, most_states: int = 4, most_features: int = 3, most_steps: int = 4) -> SearchStrategy[LinearMixture]:
-    """Small mixtures of kernels with round probabilities, and a reward."""
-    from hypothesis import strategies as st
-
-    @st.composite
-    def draw(draw: st.DrawFn) -> LinearMixture:
-        S, A, d = draw(st.integers(1, most_states)), draw(st.integers(1, 2)), draw(st.integers(1, most_features))
-        H = draw(st.integers(1, most_steps))
-
-        def row(n: int) -> list[float]:
-            weights = [draw(st.integers(0, 4)) for _ in range(n)]
-            return [w / sum(weights) for w in weights] if sum(weights) else [float(i == 0) for i in range(n)]
-
-        kernels = np.array([[[row(S) for _ in range(A)] for _ in range(S)] for _ in range(d)])
-        reward = np.array([[draw(st.sampled_from([0.0, 1.0, 0.5])) for _ in range(A)] for _ in range(S)])
-        when = draw(st.integers(0, H - 1))
-        rewards = np.zeros((1, H, S, A))
-        rewards[0, when] = reward
-        return mixture(kernels, np.array(row(d)), rewards)
-
-    return draw()
+plugin.instances(linear_mixtures)
 
 
 # -- named problems -----------------------------------------------------------------------------------------------------------------------------

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from theorylab.plugin import Answer
+from theorylab.problems.small_families import switch_bandits
 from theorylab.problems.switch_bandit import SwitchBandit, read_switch_bandit, recharging
 
 from . import plugin
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 plugin.reader(read_switch_bandit)
 
@@ -41,20 +37,7 @@ def random_bandit(rng: np.random.Generator) -> SwitchBandit:
     return SwitchBandit(payoff)
 
 
-@plugin.instances
-def small_bandits() -> SearchStrategy[SwitchBandit]:
-    """One or two arms with readable payoffs."""
-    from hypothesis import strategies as st
-
-    @st.composite
-    def draw(draw: st.DrawFn) -> SwitchBandit:
-        K, m = draw(st.integers(1, 2)), draw(st.integers(1, 2))
-        rows = [[draw(st.integers(0, 8)) / 8.0 for _ in range(2 * m)] for _ in range(K)]
-        if draw(st.booleans()):
-            rows = [sorted(row) for row in rows]
-        return SwitchBandit(np.array(rows))
-
-    return draw()
+plugin.instances(switch_bandits)
 
 
 @plugin.assumption

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from theorylab.plugin import Answer
 from theorylab.problems.linear_mdp import LinearMDP
 from theorylab.problems.offline_files import read_offline
 from theorylab.problems.record import Array
+from theorylab.problems.small_families import linear_mdps
 
 from . import plugin
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 #: Strengths that owners of a problem are shown: the smaller, the cheaper it is for the adversary to change the dynamics.
 STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -42,28 +38,7 @@ def random_model(rng: np.random.Generator) -> LinearMDP:
     )  # fmt: skip
 
 
-@plugin.instances
-def small_models() -> SearchStrategy[LinearMDP]:
-    """Two or three states with readable numbers."""
-    from hypothesis import strategies as st
-
-    @st.composite
-    def draw(draw: st.DrawFn) -> LinearMDP:
-        S, A, d, H = draw(st.integers(2, 3)), draw(st.integers(1, 2)), draw(st.integers(1, 2)), draw(st.integers(1, 3))
-
-        def row(n: int) -> list[float]:
-            weights = [draw(st.integers(0, 4)) for _ in range(n)]
-            return [w / sum(weights) for w in weights] if sum(weights) else [float(i == 0) for i in range(n)]
-
-        return LinearMDP(
-            np.array([[row(d) for _ in range(A)] for _ in range(S)]),
-            np.array([[row(S) for _ in range(d)] for _ in range(H)]),
-            np.array([[draw(st.sampled_from([0.0, 1.0, 0.5])) for _ in range(d)] for _ in range(H)]),
-            draw(st.sampled_from([1.0, 0.1, 0.3, 3.0])),
-            draw(st.sampled_from([0.5, 0.1, 0.9])),
-        )
-
-    return draw()
+plugin.instances(linear_mdps)
 
 
 # -- named problems ---------------------------------------------------------------------------------------------------------------------

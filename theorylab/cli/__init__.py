@@ -25,6 +25,7 @@ COMMANDS = {
     "show": ("theorylab.cli.inspect", "Show a plugin's theorems, assumptions, sources and mutants."),
     "audit": ("theorylab.cli.audit", "Print the kill matrix: which claim refutes which broken variant."),
     "prove": ("theorylab.cli.prove", "Check the steps of a plugin's proofs by machine."),
+    "new": ("theorylab.cli.new", "Write a plugin to start from."),
     "runs": ("theorylab.cli.runs", "List the runs that the ledger holds."),
     "report": ("theorylab.cli.runs", "Show the report of a run again."),
     "diff": ("theorylab.cli.runs", "Compare two runs: verdicts, tightness, sources, time."),
@@ -45,6 +46,22 @@ Examples:
 """
 
 
+def plugins_option() -> click.Option:
+    """`--plugins`, which every command takes: handed on through the environment, so that worker processes know it too."""
+
+    def remember(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> None:
+        if value:
+            from theorylab.config import VARIABLE
+
+            given = os.environ.get(VARIABLE, "").split(os.pathsep)
+            os.environ[VARIABLE] = os.pathsep.join(dict.fromkeys(p for p in (*given, *value) if p))
+
+    return click.Option(
+        ["--plugins", "plugin_folders"], multiple=True, metavar="DIR|FILE", expose_value=False, is_eager=True, callback=remember,
+        help="Plugins that are not installed are there; may be repeated.",
+    )  # fmt: skip
+
+
 class LazyGroup(click.Group):
     """Commands by name; the module of a command is imported when it is called, not for --help."""
 
@@ -55,6 +72,8 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         command: click.Command = getattr(import_module(COMMANDS[name][0]), f"{name}_command")
+        if not any(parameter.name == "plugin_folders" for parameter in command.params):
+            command.params.append(plugins_option())
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:

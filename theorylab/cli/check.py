@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from theorylab.cli.ledger_option import ledger_option, ledger_path
-from theorylab.cli.options import SeedCount, Trial, probability, running_options
+from theorylab.cli.options import Duration, SeedCount, Trial, probability, running_options
 
 COUNTEREXAMPLES = Path(".theorylab") / "counterexamples"
 
@@ -31,7 +31,16 @@ COUNTEREXAMPLES = Path(".theorylab") / "counterexamples"
 )
 @click.option("--confidence", type=float, default=0.99, show_default=True, callback=probability,
               help="What SUPPORTED asks for, per instance.")  # fmt: skip
-@click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("--format", "style", type=click.Choice(["table", "json", "github"]), default="table", show_default=True,
+              help="github: annotations, and a table in the job's summary.")  # fmt: skip
+@click.option("--junit", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit XML there, too.")
+@click.option(
+    "--time-budget",
+    "time_budget_s",
+    type=Duration(),
+    metavar="TIME",
+    help="Begin nothing new after this, as in 5m; judge what was finished.",
+)
 @click.option(
     "--plots", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Draw the plugin's figures into DIR."
 )
@@ -56,6 +65,7 @@ def check_command(
     resume: bool,
     no_cache: bool,
     ledger: str | None,
+    junit: Path | None,
     **options: Any,
 ) -> int:
     """Check the claims of PLUGIN (a name, or a file my_plugin.py) on its named instances and on drawn ones.
@@ -114,8 +124,18 @@ def check_command(
 
         files = save(report.pictures, plots, report.command)
         print(f"{len(files)} files in {plots}" if files else f"{report.plan.plugin} has no figure for this.", file=sys.stderr)
+    document = report_document(report, status)
+    if junit is not None:
+        from theorylab.report.junit import save_junit
+
+        save_junit(document, junit)
     if style == "json":
-        print(to_text(report_document(report, status)))
+        print(to_text(document))
+    elif style == "github":
+        from theorylab.report.console import last_line
+        from theorylab.report.github import print_github
+
+        print_github(document, last_line(document))
     else:
         print_report(report, console(), verbose=verbose)
     if store is not None and store.trouble:

@@ -13,10 +13,10 @@ from theorylab.cli.ledger_option import ledger_option, ledger_path
 def list_command() -> int:
     """Every plugin that is installed, one a line; a broken one is a row that says why. Exits with 0 all the same."""
     from theorylab.errors import PluginError
-    from theorylab.registry import import_plugin, installed
+    from theorylab.registry import import_plugin, installed, local
 
     rows = []
-    for locator in installed():
+    for locator in [*installed(), *local()]:
         try:
             # The plugin object alone is imported, not its rooms: listing stays fast.
             rows.append((locator.name, import_plugin(locator).title))

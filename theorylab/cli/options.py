@@ -42,6 +42,24 @@ class Trial(click.ParamType):
         return label, int(seed)
 
 
+class Duration(click.ParamType):
+    """Seconds, or a number with s, m or h."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, (int, float)):
+            return float(value)
+        factor = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(value[-1:], 0.0)
+        try:
+            seconds = float(value[:-1]) * factor if factor else float(value)
+        except ValueError:
+            self.fail(f"{value!r}: write a number of seconds, or 90s, 5m, 1h.", param, ctx)
+        if not (math.isfinite(seconds) and seconds > 0.0):
+            self.fail(f"{value!r} must be positive.", param, ctx)
+        return seconds
+
+
 class Setting(click.ParamType):
     """NAME=VALUE."""
 

@@ -120,6 +120,8 @@ def last_line(document: Mapping[str, Any]) -> str:
     verdict = "everything as expected" if not wrong else f"not as expected: {', '.join(wrong)}"
     if document["interrupted"]:
         verdict = "interrupted, judged by the runs that were finished; " + verdict
+    if document.get("unfinished"):
+        verdict = f"time is up, {document['unfinished']:,} runs were left out; {verdict}"
     kept = f" Run {document['run']}." if document["run"] else ""
     return (
         f"{plugin['name']}: {', '.join(parts)}; {verdict}. "

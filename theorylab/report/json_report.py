@@ -102,6 +102,7 @@ def report_document(report: Report, exit_status: int) -> dict[str, Any]:
         "seed": report.plan.root_seed,
         "versions": dict(report.versions),
         "interrupted": bool(report.interrupted),
+        "unfinished": report.unfinished,
         "run": report.run_id,
         "seconds": round(report.seconds, 3),
         "plugins": [

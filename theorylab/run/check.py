@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from theorylab.errors import stop_status
@@ -14,8 +15,8 @@ from theorylab.run.judge import judge_in_order
 from theorylab.run.ledger import Ledger
 from theorylab.run.pictures import pictures
 from theorylab.run.plan import make_plan
-from theorylab.run.records import Confirmation, Plan, Report, Request, Verdict
-from theorylab.run.trials import Trials, Watcher, run_in_order, versions
+from theorylab.run.records import Confirmation, Plan, Report, Request, TrialResult, Verdict
+from theorylab.run.trials import Trials, Watcher, in_order, run_in_order, versions
 from theorylab.run.worker import Work
 
 
@@ -35,11 +36,13 @@ def check(request: Request, command: str, watcher: Watcher | None = None, ledger
     trials = Trials(plugin, request, plan, work, watcher, ledger)
     run_id = trials.begin(command)
     claims = [plugin.claims[name] for name in plan.claims]
+    deadline = started + request.time_budget_s if request.time_budget_s is not None else None
     with trials:
         if plugin.algorithm.draws_instance or any(claim.mode.is_pathwise for claim in claims):
-            verdicts, digests, interrupted = _all_at_once(plugin, plan, work, trials, watcher)
+            verdicts, digests, interrupted = _all_at_once(plugin, plan, work, trials, watcher, deadline)
         else:
-            verdicts, digests, interrupted = run_in_order(plugin, plan, trials)
+            verdicts, digests, interrupted = run_in_order(plugin, plan, trials, deadline)
+    is_late = deadline is not None and time.monotonic() > deadline
     answers: tuple[Any, ...] = ()
     if request.instance is not None and plugin.answers is not None and not interrupted:
         answers = tuple(plugin.answers(plan.subjects[0].instance, **plan.parameters))
@@ -59,18 +62,34 @@ def check(request: Request, command: str, watcher: Watcher | None = None, ledger
         run_id=run_id,
         known_trials=trials.known_count,
         interrupted=interrupted,
+        unfinished=max(plan.trials - trials.done, 0) if is_late and not interrupted else 0,
     )
 
 
+def doubling(plan: Plan) -> Iterator[range]:
+    """Seeds 0, 1 and 2, 3 to 6, ...: every instance is seen once before any is seen often, which tells most in least time."""
+    most = max((max(subject.seeds, default=-1) for subject in plan.subjects), default=-1) + 1
+    begin, length = 0, 1
+    while begin < most:
+        yield range(begin, min(begin + length, most))
+        begin, length = begin + length, 2 * length
+
+
 def _all_at_once(
-    plugin: Plugin, plan: Plan, work: Work, trials: Trials, watcher: Watcher
+    plugin: Plugin, plan: Plan, work: Work, trials: Trials, watcher: Watcher, deadline: float | None
 ) -> tuple[tuple[Verdict, ...], list[str], int]:
     """All trials, suspects replayed exactly, every claim judged; verdicts, digests, exit status of an interruption or 0."""
     interrupted = 0
-    try:
-        results = trials.run()
-    except Interrupted as stop:
-        results, interrupted = stop.results, stop.status
+    results: list[TrialResult] = []
+    for part in doubling(plan) if deadline is not None else [None]:
+        try:
+            results += trials.run(part)
+        except Interrupted as stop:
+            results += stop.results
+            interrupted = stop.status
+        if interrupted or (deadline is not None and time.monotonic() > deadline):
+            break
+    results = in_order(results)
     confirmations: dict[str, list[Confirmation]] = {}
     try:
         confirmations = confirm(plugin, plan, work, results, watcher.replaying)

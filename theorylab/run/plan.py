@@ -127,7 +127,8 @@ def _subjects(
     if fields:
         raise UsageError(f"--set {next(iter(fields))}: no such parameter. Parameters: {', '.join(plugin.algorithm.parameters)}.")
     per_subject: Sequence[int] = (0,) if own else range(seeds)
-    subjects = [Subject(name, "reference", instance, per_subject) for name, instance in plugin.references.items()]
+    named = {} if request.leave_out_named else plugin.references
+    subjects = [Subject(name, "reference", instance, per_subject) for name, instance in named.items()]
     count = request.instances if request.instances is not None else seeds if own else DRAWN_BY_DEFAULT
     for i, instance in enumerate(draw_instances(plugin, request.root_seed, count)):
         subjects.append(Subject(f"drawn-{i}", "drawn", instance, (i,) if own else per_subject))

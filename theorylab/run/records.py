@@ -40,6 +40,8 @@ class Request:
     cluster: str | None = None  # tcp://HOST:PORT, a scheduler file, or local:N
     keep_measures: bool = False  # whether the ledger keeps all that the runs returned, not only what it says of the claims
     use_cache: bool = True  # whether trials that the ledger knows are run again
+    leave_out_named: bool = False  # drawn instances alone
+    time_budget_s: float | None = None  # after which nothing new is begun, and what was finished is judged
 
 
 def instance_digest(instance: Any) -> str:
@@ -224,4 +226,5 @@ class Report:
     run_id: str | None = None  # in the ledger
     known_trials: int = 0  # trials that were not run again
     interrupted: int = 0  # exit status of an interruption: 130 or 143
+    unfinished: int = 0  # runs that the time budget left out
     proof_steps: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # claim -> (verified, all) steps of its proof

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -167,7 +168,9 @@ def _without_repeats(results: Sequence[TrialResult]) -> list[TrialResult]:
     return [replace(r, measures=None) if r.measures is not None else r for r in kept]  # they are in the ledger now
 
 
-def run_in_order(plugin: Plugin, plan: Plan, trials: Trials) -> tuple[tuple[Verdict, ...], list[str], int]:
+def run_in_order(
+    plugin: Plugin, plan: Plan, trials: Trials, deadline: float | None = None
+) -> tuple[tuple[Verdict, ...], list[str], int]:
     """Statistical claims alone: batches of seeds until each claim is decided; each batch is judged and forgotten.
 
     Returns verdicts, the digests of the trials (none beyond MOST_DIGESTS), and the exit status of an interruption, or 0.
@@ -185,7 +188,7 @@ def run_in_order(plugin: Plugin, plan: Plan, trials: Trials) -> tuple[tuple[Verd
             one.add(results, is_look=is_look)
         if plan.trials <= MOST_DIGESTS:
             digests |= {(r.subject, r.seed): r.digest for r in results}
-        if interrupted or all(one.is_decided for one in running):
+        if interrupted or all(one.is_decided for one in running) or (deadline is not None and time.monotonic() > deadline):
             break
     return tuple(one.verdict() for one in running), [digests[trial] for trial in sorted(digests)], interrupted
 

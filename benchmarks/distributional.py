@@ -250,7 +250,7 @@ def sweep_table(states: int, atoms: int, names: Sequence[str]) -> list[str]:
         error = float(np.abs(call() - wanted).max())
         if not name.startswith("limit") and error > 1e-12:
             raise SystemExit(f"{name}: differs from theorylab's sweep by {error:.2g}.")
-    return table(f"### Sweep: {states:,} states, 4 actions, 5 successors, {atoms} atoms", compared(contenders))
+    return table(f"## Sweep: {states:,} states, 4 actions, 5 successors, {atoms} atoms", compared(contenders))
 
 
 def bandwidth() -> str:
@@ -265,7 +265,7 @@ def growth() -> list[str]:
     """A straight line through the times of four sizes, along each of them."""
     base = {"states": 2_000, "actions": 4, "successors": 5, "atoms": 51}
     lines = [
-        "", "### Growth of a sweep", "", "2,000 states, 4 actions, 5 successors, 51 atoms, and one of them longer. The straight line's R^2 says how linear",
+        "", "## Growth of a sweep", "", "2,000 states, 4 actions, 5 successors, 51 atoms, and one of them longer. The straight line's R^2 says how linear",
         "the growth is; its value at size 0 is what does not depend on that size (the projection does not depend on the number of successors).", "",
         "| along | from | to | longest over shortest | R^2 of a straight line | share that does not grow, shortest |", "| --- | --- | --- | --- | --- | --- |",
     ]  # fmt: skip
@@ -339,7 +339,7 @@ def value_table(title: str, ours: Callable[[], dynamic_programming.Values], thei
         if error > 2e-8:
             raise SystemExit(f"{name} {method}, {title}: its value differs by {error:.2g}.")
         contenders.append((f"{name}, {method.replace('_', ' ')}", call))
-    return table(f"### Value: {title}", compared(contenders))
+    return table(f"## Value: {title}", compared(contenders))
 
 
 def installed(package: str) -> str:

@@ -67,12 +67,19 @@ def test_the_readmes_plugin_passes_its_own_check_and_audit(command, tmp_path):
     assert "the kill matrix is full" in audited.stdout
 
 
+def test_the_readmes_bound_holds():
+    code = re.findall(r"```python\n(.*?)```", README, re.S)
+    namespace: dict = {}
+    exec(compile(next(block for block in code if "assert_bound" in block), "README.md", "exec"), namespace)
+    namespace["test_values_are_bounded"]()
+
+
 def test_the_readmes_proof_step_is_verified_and_its_twin_refuted():
     from theorylab.proof.run import prove_step
 
     code = re.findall(r"```python\n(.*?)```", README, re.S)
     namespace: dict = {}
-    exec(compile(code[1], "README.md", "exec"), namespace)
+    exec(compile(next(block for block in code if "Proofs" in block), "README.md", "exec"), namespace)
     (step,) = namespace["proofs"].steps.values()
     assert step.supports == ("variance-is-at-most-a-quarter",), "the claim of the plugin above"
     assert prove_step(step).status == "VERIFIED"

@@ -1,12 +1,13 @@
 """Pages that are made from the plugins: one for each, and the findings. Nothing is run: what was measured stands in measured.json.
 
-python docs/generate.py --measure     run every plugin, and write measured.json anew
+python docs/generate.py --measure     run every plugin, and write measured.json and figures anew
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from theorylab.registry import Locator, installed, load
 
 HERE = Path(__file__).resolve().parent
 MEASURED = HERE / "measured.json"
+FIGURES = HERE / "figures"
 
 #: Seeds with which tightness is measured.
 SEEDS = 20
@@ -100,7 +102,8 @@ def plugin_page(plugin: Plugin, measured: dict[str, Any]) -> str:
             parts += [f"Assumes: {', '.join(claim.assumes)}.", ""]
         row = measured.get(claim.name)
         if row:
-            ratio = f", measured / bound up to {row['tightness']:.3g}" if row["tightness"] is not None else ""
+            on = f" (on {row['tightest_on']})" if row.get("tightest_on") else ""
+            ratio = f", measured / bound up to {row['tightness']:.3g}{on}" if row["tightness"] is not None else ""
             parts += [f"With {SEEDS} seeds: {row['verdict']} on {row['instances']} instances{ratio}.", ""]
         if killers:
             parts += [f"Refutes the broken variants: {', '.join(killers)}.", ""]
@@ -109,6 +112,11 @@ def plugin_page(plugin: Plugin, measured: dict[str, Any]) -> str:
         resting = [s for s in steps.values() if claim.name in s.supports]
         if resting:
             parts += [f"Machine-checked steps of its proof: {', '.join(s.name for s in resting)}.", ""]
+    captions = FIGURES / plugin.name / "captions.json"
+    if captions.exists():
+        parts += ["## Figures", ""]
+        for name, caption in json.loads(captions.read_text(encoding="utf-8")).items():
+            parts += [f"![{name}](../figures/{plugin.name}/{name}.png)", "", words(caption), ""]
     parts += ["## Broken variants", ""]
     for mutant in plugin.mutants.values():
         fate = f"survives: {words(mutant.survives)}" if mutant.survives else f"refuted by {', '.join(mutant.refuted_by)}"
@@ -146,23 +154,34 @@ def findings_page(plugins: list[Plugin]) -> str:
 
 
 def measure() -> None:
-    """Verdicts and tightness of every claim."""
+    """Verdicts and tightness of every claim, and the figures."""
     from theorylab.report.json_report import report_document
+    from theorylab.report.plots import file_name, save
     from theorylab.run.check import check
     from theorylab.run.records import Request
 
     found = {}
+    shutil.rmtree(FIGURES, ignore_errors=True)
     for locator in built_in():
-        document = report_document(check(Request(locator, seeds=SEEDS), "docs"), 0)
+        report = check(Request(locator, seeds=SEEDS, with_pictures=True), "docs")
+        document = report_document(report, 0)
+        if report.pictures:
+            save(report.pictures, FIGURES / locator.name, "theorylab")
+            captions = {file_name(picture.name): picture.caption for picture in report.pictures}
+            (FIGURES / locator.name / "captions.json").write_text(json.dumps(captions, indent=1) + "\n", encoding="utf-8")
+        for drawing in (FIGURES / locator.name).glob("*.svg"):
+            drawing.unlink()  # pages show the PNG
         (plugin,) = document["plugins"]
-        found[locator.name] = {c["name"]: {k: c[k] for k in ("verdict", "tightness", "instances")} for c in plugin["claims"]}
+        found[locator.name] = {
+            c["name"]: {k: c[k] for k in ("verdict", "tightness", "tightest_on", "instances")} for c in plugin["claims"]
+        }
         print(locator.name)
     MEASURED.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--measure", action="store_true", help="run every plugin, and write measured.json anew")
+    parser.add_argument("--measure", action="store_true", help="run every plugin, and write measured.json and figures anew")
     if parser.parse_args().measure:
         measure()
     write_pages(HERE)

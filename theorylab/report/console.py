@@ -98,6 +98,8 @@ def _is_refuted_as_expected(claim: Mapping[str, Any]) -> bool:
 def _details(claim: Mapping[str, Any], out: Console, verbose: bool) -> None:
     out.print(f"[{STYLES[claim['verdict']]}]{claim['verdict']}[/] [bold]{escape(claim['name'])}[/]: {escape(claim['statement'])}")
     out.print(f"  {escape(claim['reason'])}")
+    if verbose and claim.get("tightest_on"):
+        out.print(f"  tightest on {escape(claim['tightest_on'])}: measured/bound {_number(claim['tightness'])}", style="dim")
     if verbose:
         out.print(f"  {claim['provenance']}; source: {escape(claim['source'])}; {claim['mode']}", style="dim")
     if claim["counterexample"] is not None and not claim["as_expected"]:

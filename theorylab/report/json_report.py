@@ -54,6 +54,7 @@ def claim_row(report: Report, verdict: Verdict) -> dict[str, Any]:
         "verdict": verdict.status,
         "as_expected": verdict.as_expected,
         "tightness": _number(evidence.tightness),
+        "tightest_on": evidence.tightest_on,
         "instances": evidence.instances,
         "vacuous_instances": evidence.vacuous_instances,
         "trials": evidence.trials,

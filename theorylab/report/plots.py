@@ -28,7 +28,7 @@ def require_matplotlib() -> None:
         raise UsageError("Plots need matplotlib. Install it with: pip install 'theorylab[report]'") from None
 
 
-def _file_name(name: str) -> str:
+def file_name(name: str) -> str:
     """A name without what file systems and shells read as something else: instances may be called gym:ID?option=value."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-")
 
@@ -109,7 +109,7 @@ def save(pictures: Sequence[Picture], folder: Path, source: str) -> list[Path]:
         for picture in pictures:
             drawn = figure(picture)
             for suffix, about in (("png", {"Software": source}), ("svg", {"Date": None, "Creator": source})):
-                path = folder / f"{_file_name(picture.name)}.{suffix}"
+                path = folder / f"{file_name(picture.name)}.{suffix}"
                 drawn.savefig(path, dpi=150, metadata=about)
                 written.append(path)
     return written

@@ -67,7 +67,7 @@ def _pathwise_evidence(claim: Claim, plan: Plan, rows: Sequence[Row]) -> Evidenc
     telling = [(r, o) for r, o in rows if o.entries]
     # Seeds that share an instance are no independent draws of the family: each drawn instance counts once.
     drawn = len({r.subject for r, _ in telling if plan.subjects[r.subject].origin == "drawn"})
-    ratios = [o.tightness for _, o in telling if o.tightness is not None]
+    ratios = [(o.tightness, -r.subject, -r.seed) for r, o in telling if o.tightness is not None]
     tightest = _tightest(claim, telling)
     starts = [o.informative_from for _, o in rows if o.informative_from is not None]
     clean = drawn and not any(o.suspects for _, o in rows)
@@ -77,7 +77,8 @@ def _pathwise_evidence(claim: Claim, plan: Plan, rows: Sequence[Row]) -> Evidenc
         entries=sum(o.entries for _, o in rows),
         ties=sum(o.ties for _, o in rows),
         vacuous_instances=len({r.subject for r, o in rows}) - len({r.subject for r, _ in telling}),
-        tightness=max(ratios) if ratios else None,
+        tightness=max(ratios)[0] if ratios else None,
+        tightest_on=plan.subjects[-max(ratios)[1]].label if ratios else None,
         statistic=tightest.measured if tightest else None,
         bound=tightest.bound if tightest else None,
         margin=margin_of(claim, tightest.measured, tightest.bound) if tightest else None,

@@ -186,6 +186,7 @@ class Evidence:
     ties: int = 0
     vacuous_instances: int = 0
     tightness: float | None = None
+    tightest_on: str | None = None  # the instance of that tightness, for claims about every run
     statistic: float | None = None
     bound: float | None = None
     margin: float | None = None

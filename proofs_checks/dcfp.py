@@ -36,3 +36,11 @@ def resolvents(k: Any) -> Identity:
     s = sympy.Symbol("s", positive=True)
     P = Matrix(2, 2, symbols("p1:5", real=True))
     return Identity(sympy.eye(2) - s**2 * P, sympy.eye(2) - s * P + k * (s - s**2) * P)
+
+
+@proofs.step(twin=-1, supports=["solution-is-nonnegative", "first-order-error"])
+def resolvents_are_sums_of_powers(k: Any) -> list[Identity]:
+    """(I - A)(I + A + ... + A^(n-1)) = I - A^n, n = 1 to 4, two states: a resolvent of a nonnegative matrix is a limit of nonnegative sums."""
+    A = Matrix(2, 2, symbols("a1:5", nonnegative=True))
+    one = sympy.eye(2)
+    return [Identity((one - A) * sum((A**j for j in range(1, n)), one), one - k * A**n) for n in (1, 2, 3, 4)]

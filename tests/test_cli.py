@@ -292,3 +292,11 @@ def test_an_audit_of_one_mutant(command):
     done = command("audit", PLUGINS / "ucb1.py", "--mutant", "nobody")
     assert done.returncode == 2
     assert "no mutant 'nobody'" in done.stderr
+
+
+def test_one_fault_is_said_once(command, tmp_path):
+    """A parameter that every run refuses is one fault, not one for each claim."""
+    done = command("check", "horizon-free-rfe", "--set", "scale=2", "--seeds", "2", "--instances", "0", cwd=tmp_path)
+    assert done.returncode == 3
+    assert done.stdout.count("scale = 2.0 must lie in (0, 1]") == 1
+    assert "28 more" in " ".join(done.stdout.split())

@@ -174,7 +174,7 @@ def plan(f, reward, series, radius, rules, x, value, doubt, policy, uncertainty)
 
 
 @kernel
-def judge(f, transition, reward, best, value, doubt, policy, uncertainty, series, radius, x, own, truncated, tally, j, n):  # type: ignore[no-untyped-def]
+def judge(f, transition, reward, best, value, doubt, policy, uncertainty, series, radius, x, own, truncated, tally, j):  # type: ignore[no-untyped-def]
     """One plan beside the truth, into row j of the tally."""
     H, S, A = reward.shape
     policy_value(transition, reward, policy, own)
@@ -195,7 +195,6 @@ def judge(f, transition, reward, best, value, doubt, policy, uncertainty, series
                 value[h, s] - reward[h, s, policy[h, s]] - expected(transition, pair, value[h + 1]),
                 2.0 * size,
             )
-    return own
 
 
 # -- the moment estimator -----------------------------------------------------------------------------------------------------------------------
@@ -382,7 +381,7 @@ def explore(  # type: ignore[no-untyped-def]
                 for n in range(N):
                     judge(
                         f, transition, rewards[n], best[n], value[n], doubt[n], policy[n], uncertainty[n], series, radius, scratch.other, own,
-                        truncated, tally, j, n,
+                        truncated, tally, j,
                     )  # fmt: skip
                     tally.loss[j, n] = best[n, 0, start] - own[0, start]
                     tally.promised[j, n] = 2.0 * doubt[n, 0, start]

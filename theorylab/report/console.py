@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -18,6 +19,9 @@ from theorylab.plugin import Answer
 from theorylab.report.json_report import report_document
 from theorylab.run.audit import Audit
 from theorylab.run.records import Report
+
+#: Claims that the last line names one by one.
+MOST_NAMED = 12
 
 STYLES = {
     "SUPPORTED": "green", "CONSISTENT": "cyan", "REFUTED": "bold red", "INCONCLUSIVE": "yellow", "VACUOUS": "dim",
@@ -83,8 +87,21 @@ def print_document(document: Mapping[str, Any], out: Console, *, verbose: bool =
         out.print(f"ratio: measured/bound. steps: of the proof, verified by machine{again}.\n", style="dim")
     if any(map(_is_refuted_as_expected, plugin["claims"])):
         out.print("* a statement that is false as printed or as commonly read: its refutation is expected.\n", style="dim")
+    told: set[str] = set()
+    broken = Counter(claim["reason"] for claim in plugin["claims"] if claim["verdict"] == "ERROR")
     for claim in plugin["claims"]:
-        if verbose or claim["verdict"] != "SUPPORTED":
+        alike = broken[claim["reason"]] if claim["verdict"] == "ERROR" else 0
+        if alike > 1 and not verbose and claim["reason"] not in told:  # one fault, said once
+            out.print(
+                f"[{STYLES['ERROR']}]ERROR[/] {alike} claims, [bold]{escape(claim['name'])}[/] among them: {escape(claim['reason'])}"
+            )
+            if claim["counterexample"] is not None:
+                out.print(f"  Again: {escape(claim['counterexample']['again'])}", soft_wrap=True)
+            out.print()
+            told.add(claim["reason"])
+        elif alike and claim["reason"] in told:
+            continue
+        elif verbose or claim["verdict"] != "SUPPORTED":
             _details(claim, out, verbose)
     for digest in plugin["digests"]:
         out.print(f"Digest of the trial's measures: {digest}")
@@ -119,7 +136,8 @@ def last_line(document: Mapping[str, Any]) -> str:
         elif count:
             parts.append(f"{count} {status}")
     wrong = [claim["name"] for claim in plugin["claims"] if not claim["as_expected"]]
-    verdict = "everything as expected" if not wrong else f"not as expected: {', '.join(wrong)}"
+    named = wrong if len(wrong) <= MOST_NAMED else [*wrong[:MOST_NAMED], f"{len(wrong) - MOST_NAMED} more"]
+    verdict = "everything as expected" if not wrong else f"not as expected: {', '.join(named)}"
     if document["interrupted"]:
         verdict = "interrupted, judged by the runs that were finished; " + verdict
     if document.get("unfinished"):

@@ -21,7 +21,7 @@ MEASURED = HERE / "measured.json"
 FIGURES = HERE / "figures"
 
 #: Seeds with which tightness is measured.
-SEEDS = 100
+SEEDS = 20
 
 SIGNS = {"<=": r"\le", ">=": r"\ge", "==": "="}
 

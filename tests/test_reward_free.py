@@ -516,10 +516,9 @@ def test_everything_is_as_expected():
     assert by_name["episodes-do-not-grow-with-the-horizon"] == "CONSISTENT"
 
 
-@pytest.mark.parametrize("part", range(2))
-def test_mutants_fall_to_the_claims_that_say_so(plugin, part):
-    """A few of them; the full audit below takes minutes."""
-    mutants = sorted(plugin.mutants)[part::11]
+def test_mutants_fall_to_the_claims_that_say_so(plugin):
+    """A few of them, one of each kind; the full audit below takes minutes."""
+    mutants = ["peeks", "swapped-centre", "unit-weights", "baseline-own-value"]
     result = audit(Request(LOCATOR, seeds=16), mutants=mutants)
     for name in mutants:
         killers = {claim for claim, row in result.matrix.items() if row[name]}

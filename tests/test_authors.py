@@ -434,3 +434,18 @@ def test_a_time_budget_judges_what_was_finished(tmp_path):
     for bad in ("soon", "-5s", "0"):
         wrong = run("theorylab", "check", "pav", "--time-budget", bad, cwd=tmp_path)
         assert (wrong.returncode, "Traceback" in wrong.stderr) == (2, False)
+
+
+def test_slices_of_a_budget_fit_into_what_is_left():
+    """A clock that says how long each seed takes: slices double while there is time, and end at the deadline."""
+    from types import SimpleNamespace
+
+    from theorylab.run.check import doubling
+
+    now = [0.0]
+    lengths = []
+    for part in doubling(SimpleNamespace(subjects=[SimpleNamespace(seeds=range(10**6))]), 100.0, lambda: now[0]):
+        lengths.append(len(part))
+        now[0] += len(part)  # a second each
+    assert lengths == [1, 2, 4, 8, 16, 32, 37]
+    assert now[0] == 100.0

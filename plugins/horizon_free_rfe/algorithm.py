@@ -13,6 +13,7 @@ from theorylab.solvers.mixture import best_value, policy_value
 
 from . import hard_family, plugin
 from .baselines import baseline_measures
+from .exploring import home
 from .formulas import SCALE
 from .instances import CHAIN, RATES, random_mixture
 from .lemmas import growth_measures, model_measures, potential_measures, recursion_measures, root_measures
@@ -68,6 +69,7 @@ def practical_measures(
         "potential_radius": tally.potential[..., 2].ravel(), "information": float(log), "gamma": c.gamma, "jumps": float(tally.jumps[0]),
         "moments": float(c.moments), "horizon": float(H),
     }  # fmt: skip
+    out |= weight_measures(mixture, rng, scale, found, variant)
     if tally.distance.max() <= 1.0:
         out |= {
             "telescope": tally.telescope[:, 0], "telescope_parts": tally.telescope[:, 1],
@@ -75,6 +77,36 @@ def practical_measures(
             "least_doubt": float(found.certificate.max()), "average_doubt": float(tally.chosen.mean()),
         }  # fmt: skip
     return out
+
+
+def weight_measures(
+    mixture: LinearMixture, rng: np.random.Generator, scale: float, found: Exploration, variant: Variant
+) -> dict[str, Any]:
+    """The kernel's weights for one transition, in the state that an exploration left, and the formulas written out a second time."""
+    d, H, c = mixture.dimension, mixture.horizon, found.constants
+    series, M = found.series, c.moments
+    pair, radius, j = int(rng.integers(len(mixture.transition))), scale * 10.0 ** rng.uniform(0.0, 3.0), int(rng.integers(2))
+    inverse = np.array([np.linalg.inv(g) for g in series.gram[j]])
+    running = inverse * rng.uniform(0.2, 1.0)
+    flat = mixture.features.reshape(-1, d, mixture.state_count)[pair]
+    used = np.flatnonzero((flat != 0.0).any(axis=1))
+    values = rng.random(mixture.state_count) ** 0.25
+    psi = np.array([flat @ values ** (2.0**m) for m in range(M)])
+    x, (norms, now, means, raw, sigma) = np.zeros((M, d)), np.empty((5, M))
+    x[:, : len(used)] = psi[:, used]
+    home(
+        mixture.sparse, pair, x, M, series.center[j], inverse, running, radius, c.alpha, c.gamma, variant.rules.weights, norms, now, means, raw, sigma
+    )  # fmt: skip
+    wanted = []
+    for m in range(M):
+        new = d**-0.5 * np.sqrt(max(psi[m] @ running[m] @ psi[m], 0.0))
+        if m == M - 1:
+            wanted.append(max(new, 1.0))
+            continue
+        first, second = (float(np.clip(psi[i] @ series.center[j, i], 0.0, 1.0)) for i in (m, m + 1))
+        here, there = (np.sqrt(max(psi[i] @ inverse[i] @ psi[i], 0.0)) for i in (m, m + 1))
+        wanted.append(max(new, second - first**2 + min(1.0, 2.0 * radius * here) + min(1.0, radius * there), 1.0 / H))
+    return {"weight": sigma, "weight_formula": np.array(wanted)}
 
 
 def hard_measures(

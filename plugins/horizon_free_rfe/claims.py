@@ -18,6 +18,16 @@ PAPER, BASELINE = "arXiv 2303.10165", "arXiv 2110.06394"
 U64 = 2.0**-47
 
 
+def _radius(episodes: Any, moments: Any, horizon: Any, features: Any, bound: Any) -> Any:
+    """beta of an episode, in symbols; a logarithm that would be negative is cut at 0."""
+    from sympy import Max, log, sqrt
+
+    alpha_square, gamma_square, ridge = 1 / horizon, 1 / sqrt(features), features / bound**2
+    eta = log(1 + episodes * horizon / (alpha_square * features * ridge))
+    tau = log(32 * (log(Max(gamma_square / sqrt(alpha_square), 1)) + 1) * episodes**2 * horizon**2 / (DELTA / (4 * moments)))
+    return 12 * sqrt(features * eta * tau) + 30 * tau / gamma_square + sqrt(ridge) * bound
+
+
 def planned(horizon: Any) -> Any:
     """Values of plans."""
     return 1e-10 * (1 + horizon)
@@ -41,6 +51,23 @@ def confidence_sets_hold() -> Any:
 def practical_sets_hold() -> Any:
     """With sqrt(lambda) B + 0.001 (beta_k - sqrt(lambda) B) for beta_k so it is, too, in 9 of 10 runs. Measured, not proved."""
     return 1
+
+
+@plugin.claim(
+    "theorem_beta", holds=Equals(lambda theorem_beta: U64 * 16 * theorem_beta), source=f"{PAPER}, parameters of the algorithm"
+)
+def radius_is_as_stated(theorem_episodes: Any, theorem_moments: Any, horizon: Any, features: Any, bound: Any) -> Any:
+    """beta_k = 12 sqrt(d eta tau) + 30 tau / gamma^2 + sqrt(lambda) B after k episodes, delta = 0.1 shared out among four events of each moment. Confidence sets would
+    hold with far less, so that nothing else here would see a smaller one."""
+    return _radius(theorem_episodes, theorem_moments, horizon, features, bound)
+
+
+@plugin.claim("theorem_moments", holds=Always(), relation=">=", source=f"{PAPER}, parameters of the algorithm")
+def moments_are_enough(theorem_episodes: Any, horizon: Any) -> Any:
+    """There are at least log2(7 K H) moments."""
+    from sympy import log
+
+    return log(7 * theorem_episodes * horizon) / log(2)
 
 
 # -- plans, wherever the confidence sets hold -------------------------------------------------------------------------------------------------
@@ -122,6 +149,17 @@ def doubt_splits(telescope_parts: Any) -> Any:
     return telescope_parts
 
 
+@plugin.claim(
+    "weight",
+    holds=Equals(lambda weight_formula: 1e-10 * (1 + weight_formula)),
+    source=f"{PAPER}, moment estimator",
+    provenance="stated",
+)
+def weights_are_as_stated(weight_formula: Any) -> Any:
+    """sigma_m^2 is the largest of gamma^2 ||psi_m||, the estimated variance with its errors, and alpha^2, gamma = d^(-1/4) and alpha = H^(-1/2), written out a second time."""
+    return weight_formula
+
+
 @plugin.claim("variance_error", holds=Always(1e-9), source=f"{PAPER}, Lemma 2.8.30")
 def variances_are_estimated(variance_allowed: Any) -> Any:
     """The estimate of the variance of V^(2^m) is off by at most min(1, ||psi_(m+1)|| ||theta_(m+1) - theta*||) + min(1, 2 ||psi_m|| ||theta_m - theta*||)."""
@@ -182,9 +220,7 @@ def _sum_bound(constant: Any, episodes: Any, horizon: Any, features: Any, bound:
     moments = log(7 * episodes * horizon) / log(2) + 1
     each = DELTA / (4 * moments)
     iota = log(1 + episodes * horizon / (features * ridge * alpha_square))
-    tau = log(32 * (log(Max(gamma_square / sqrt(alpha_square), 1)) + 1) * episodes**2 * horizon**2 / each)
-    eta = log(1 + episodes * horizon / (alpha_square * features * ridge))
-    beta = 12 * sqrt(features * eta * tau) + 30 * tau / gamma_square + sqrt(ridge) * bound
+    beta = _radius(episodes, moments, horizon, features, bound)
     zeta = 4 * log(4 * Max(log(episodes * horizon), 1) / each)
     d_iota = features * iota
     return (

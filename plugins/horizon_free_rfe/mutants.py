@@ -77,13 +77,17 @@ _mutant(
 _mutant("explore-the-first", "The first reward is explored for, always.", _rules(chosen=exploring.FIRST), [SHARED, CHAINED])
 _mutant("wander", "Policies are drawn at random.", _rules(chosen=exploring.RANDOM), [CHAINED])
 _mutant("peeks", "The learner knows the signs of the hard family.", Variant(), ["nobody-does-better-in-many-tries"], peeks=True)
+_mutant("three-moments", "Three moments, however many the theorem asks for.", Variant(moments=3), ["moments-are-enough"])
 _mutant(
-    "three-moments", "Three moments, however many the theorem asks for.", Variant(moments=3), survives="three nearly suffice at these sizes; test vectors pin the rest",
+    "radius-too-small", "The radius is a twentieth too small, as it is where the failure probability of all events is given to each.",
+    Variant(floors=lambda c: replace(c, radii=c.radii * 0.95)), ["radius-is-as-stated"],
 )  # fmt: skip
 _mutant(
-    "no-gamma", "No floor for directions that are new.", Variant(floors=lambda c: replace(c, gamma=0.0)),
-    survives="the other floors bind first at these sizes; test vectors pin it",
-)  # fmt: skip
+    "no-gamma",
+    "No floor for directions that are new.",
+    Variant(floors=lambda c: replace(c, gamma=0.0)),
+    ["weights-are-as-stated"],
+)
 _mutant(
     "lazy",
     "New plans only when episodes have grown by a tenth: certificates hold, but sums no longer split.",

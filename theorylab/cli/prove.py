@@ -144,4 +144,4 @@ def _summarise(documents: Sequence[dict[str, Any]], certificates: Path | None) -
     counts = {status: sum(row["status"] == status for row in rows) for status in ("VERIFIED", "UNPROVED", "FALSE")}
     parts = ", ".join(f"{count} {status}" for status, count in counts.items() if count or status == "VERIFIED")
     where = f" Certificates: {certificates}." if certificates is not None else ""
-    print(f"{len(rows)} steps: {parts}. {sum(row['seconds'] for row in rows):.1f} s.{where}")
+    print(f"{len(rows)} step{'s' if len(rows) != 1 else ''}: {parts}. {sum(row['seconds'] for row in rows):.1f} s.{where}")

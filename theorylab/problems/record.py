@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theorylab.errors import InstanceError
+from theorylab.files import write_whole
 
 Array = NDArray[np.float64]
 
@@ -138,9 +139,7 @@ def to_json(instance: Instance) -> dict[str, Any]:
 def save_instance(instance: Instance, path: Path) -> None:
     """Write JSON, one field a line. The file appears whole or not at all."""
     body = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in to_json(instance).items())
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text("{\n" + body + "\n}\n", encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, "{\n" + body + "\n}\n")
 
 
 def read_fields(path: Path) -> dict[str, Any]:

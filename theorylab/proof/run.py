@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from theorylab.errors import PluginError, UsageError, describe
+from theorylab.files import write_whole
 from theorylab.plugin import Plugin
 from theorylab.proof.steps import Certificate, Finding, Proofs, Status, Step
 
@@ -116,7 +117,7 @@ def save_certificates(proofs: Proofs, results: Sequence[Result], folder: Path) -
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{proofs.plugin}.json"
     steps = {r.step.name: {"says": r.step.statement, "status": r.status, "certificates": list(r.certificates)} for r in results}
-    _write(path, {"format": FORMAT, "plugin": proofs.plugin, "steps": steps})
+    write_whole(path, json.dumps({"format": FORMAT, "plugin": proofs.plugin, "steps": steps}, indent=1) + "\n")
     return path
 
 
@@ -133,12 +134,6 @@ def read_certificates(path: Path) -> dict[str, list[dict[str, Any]]]:
         raise UsageError(f"{path}: no such file. `theorylab prove PLUGIN --certificates DIR` writes it.") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is no file of certificates: {describe(error)}.") from None
-
-
-def _write(path: Path, data: Any) -> None:
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
 
 
 # -- what a check may show ----------------------------------------------------------------------------------------------------------------------
@@ -158,7 +153,9 @@ def remember(proofs: Proofs, results: Sequence[Result], folder: Path) -> None:
     """Note which steps were verified, for the reports of later checks."""
     folder.mkdir(parents=True, exist_ok=True)
     steps = {r.step.name: r.status for r in results}
-    _write(folder / f"{proofs.plugin}.json", {"sources": sources_digest(proofs), "steps": steps})
+    write_whole(
+        folder / f"{proofs.plugin}.json", json.dumps({"sources": sources_digest(proofs), "steps": steps}, indent=1) + "\n"
+    )
 
 
 def counted(name: str, folder: Path) -> dict[str, tuple[int, int]]:

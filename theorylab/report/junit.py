@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from theorylab.files import write_whole
+
 #: What XML 1.0 cannot hold.
 _ILLEGAL = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -63,6 +65,4 @@ def _details(claim: Mapping[str, Any]) -> str:
 def save_junit(document: Mapping[str, Any], path: Path) -> None:
     """Write the file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(junit_xml(document) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, junit_xml(document) + "\n")

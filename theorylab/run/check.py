@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from theorylab.errors import stop_status
@@ -66,13 +66,19 @@ def check(request: Request, command: str, watcher: Watcher | None = None, ledger
     )
 
 
-def doubling(plan: Plan) -> Iterator[range]:
-    """Seeds 0, 1 and 2, 3 to 6, ...: every instance is seen once before any is seen often, which tells most in least time."""
+def doubling(plan: Plan, deadline: float, clock: Callable[[], float] = time.monotonic) -> Iterator[range]:
+    """Seeds 0, 1 and 2, 3 to 6, ...: every instance is seen once before any is seen often, which tells most in least time.
+
+    No slice is longer than the time that is left allows at the speed of the one before, and after the deadline there is none.
+    """
     most = max((max(subject.seeds, default=-1) for subject in plan.subjects), default=-1) + 1
     begin, length = 0, 1
-    while begin < most:
+    while begin < most and (begin == 0 or clock() < deadline):
+        started = clock()
         yield range(begin, min(begin + length, most))
-        begin, length = begin + length, 2 * length
+        begin, now = begin + length, clock()
+        fits = (deadline - now) / max(now - started, 1e-9) * length
+        length = max(1, min(2 * length, int(fits)))
 
 
 def _all_at_once(
@@ -81,13 +87,13 @@ def _all_at_once(
     """All trials, suspects replayed exactly, every claim judged; verdicts, digests, exit status of an interruption or 0."""
     interrupted = 0
     results: list[TrialResult] = []
-    for part in doubling(plan) if deadline is not None else [None]:
+    for part in doubling(plan, deadline) if deadline is not None else [None]:
         try:
             results += trials.run(part)
         except Interrupted as stop:
             results += stop.results
             interrupted = stop.status
-        if interrupted or (deadline is not None and time.monotonic() > deadline):
+        if interrupted:
             break
     results = in_order(results)
     confirmations: dict[str, list[Confirmation]] = {}

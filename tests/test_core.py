@@ -703,7 +703,9 @@ ALLOWED = {
     "run.worker": {"claim", "errors", "plugin", "registry", "run.records", "run.observe", "run.streams"},
     "run.execute": {"errors", "plugin", "registry", "run.cluster", "run.records", "run.worker"},
     "run.cluster": {"errors", "registry", "run.context", "run.records", "run.worker"},
-    "run.codec": {"registry", "run.records"},
+    "run.codec": {"picture", "registry", "run.records"},
+    "run.charts": {"picture", "run.records"},
+    "run.traces": {"plugin", "run.observe", "run.records", "run.streams"},
     "run.context": {"", "registry", "run.records", "run.worker"},
     "run.ledger": {"errors", "run.codec", "run.records"},
     "run.trials": {

@@ -309,12 +309,12 @@ def test_collections_name_their_faults():
 def test_what_was_verified_is_remembered_until_it_changes(tmp_path, monkeypatch):
     proofs = proving.load_proofs("lsd-bandits")
     results = [proving.prove_step(step) for step in proofs.steps.values()]
-    assert proving.counted("lsd-bandits", tmp_path)["planner-earns-its-share"] == (0, 3)
+    assert proving.counted(proving.listed("lsd-bandits", tmp_path))["planner-earns-its-share"] == (0, 3)
     proving.remember(proofs, results, tmp_path)
-    assert proving.counted("lsd-bandits", tmp_path)["planner-earns-its-share"] == (3, 3)
+    assert proving.counted(proving.listed("lsd-bandits", tmp_path))["planner-earns-its-share"] == (3, 3)
     monkeypatch.setattr(proving, "sources_digest", lambda proofs: "other")
-    assert proving.counted("lsd-bandits", tmp_path)["planner-earns-its-share"] == (0, 3)
-    assert proving.counted("pav", tmp_path) == {}
+    assert proving.counted(proving.listed("lsd-bandits", tmp_path))["planner-earns-its-share"] == (0, 3)
+    assert proving.listed("pav", tmp_path) == []
 
 
 # -- the command --------------------------------------------------------------------------------------------------------------------------------

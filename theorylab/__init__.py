@@ -4,7 +4,7 @@ A theorem about an algorithm is a promise for every problem that meets its assum
 down (problems, algorithm, claims with their constants, broken variants), and `theorylab check` says of each claim, with
 a stated error probability, whether it held on the instances that were tried.
 
-Everything a plugin author touches is re-exported here, loaded when first used.
+Everything a plugin author touches is re-exported here, loaded when first used, and `check` for those who work in Python.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from theorylab.checked import Run as Run
+    from theorylab.checked import check as check
+    from theorylab.checked import open_run as open_run
     from theorylab.claim import Always as Always
     from theorylab.claim import AtRate as AtRate
     from theorylab.claim import Equals as Equals
@@ -31,6 +34,9 @@ __version__ = "0.1.0"
 API_VERSION = 1
 
 _HOMES = {
+    "Run": "theorylab.checked",
+    "check": "theorylab.checked",
+    "open_run": "theorylab.checked",
     "Always": "theorylab.claim",
     "AtRate": "theorylab.claim",
     "Equals": "theorylab.claim",

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 #: measured: a quantity with its band. bound: what a theorem says of it. guide: a line to compare with. run: one run among many.
-Role = Literal["measured", "bound", "guide", "run"]
+#: points: no line between them. limits: a bound for each point. mark: one point that the label speaks of. outline: without a place in the legend.
+Role = Literal["measured", "bound", "guide", "run", "points", "limits", "mark", "outline"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes. `says_from`: where along x the bound starts to say something; what is left of it is shaded."""
+    """One pair of axes. `says_from`: where along x the bound starts to say something; what is left of it is shaded.
+
+    is_map: both axes have one scale and no ticks. texts: (x, y, words) beside places.
+    """
 
     title: str
     x_label: str
@@ -36,6 +40,8 @@ class Panel:
     log_x: bool = False
     log_y: bool = False
     says_from: float | None = None
+    is_map: bool = False
+    texts: tuple[tuple[float, float, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,3 +74,32 @@ def mean_curve(
         ends.append((low[j] + width * grid.lower_bound(unit, alpha), low[j] + width * grid.upper_bound(unit, alpha)))
     below, above = zip(*ends, strict=True)
     return Curve(label, tuple(map(float, x)), tuple(values.mean(axis=0).tolist()), tuple(below), tuple(above), role)
+
+
+def quantile_curve(label: str, x: Any, values: np.ndarray, *, share: float = 0.8) -> Curve:
+    """The median run with a band that holds this share of the runs at each x: what one run looks like, not where the mean is.
+
+    values (N, C), one row per run.
+    """
+    import numpy as np
+
+    below, middle, above = np.quantile(values, [(1.0 - share) / 2.0, 0.5, (1.0 + share) / 2.0], axis=0).tolist()
+    return Curve(label, tuple(map(float, x)), tuple(middle), tuple(below), tuple(above))
+
+
+def simplex_map(title: str, corners: Sequence[str], paths: Sequence[Curve]) -> Panel:
+    """Policies over three actions as places in a triangle. Each path has x (C,) and y (C,): probabilities of the second and third action."""
+    height = 3.0**0.5 / 2.0
+    ends = ((0.0, 0.0), (1.0, 0.0), (0.5, height))
+    outline = Curve("", (0.0, 1.0, 0.5, 0.0), (0.0, 0.0, height, 0.0), role="outline")
+    placed = [
+        Curve(
+            c.label,
+            tuple(second + third / 2.0 for second, third in zip(c.x, c.y, strict=True)),
+            tuple(third * height for third in c.y),
+            role=c.role,
+        )
+        for c in paths
+    ]
+    texts = tuple((x, y, name) for (x, y), name in zip(ends, corners, strict=True))
+    return Panel(title, "", "", (outline, *placed), is_map=True, texts=texts)

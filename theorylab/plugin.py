@@ -26,6 +26,11 @@ def kebab(name: str) -> str:
     return name.replace("_", "-")
 
 
+def _names(one_or_many: str | Sequence[str]) -> tuple[str, ...]:
+    """A single name may stand alone."""
+    return (one_or_many,) if isinstance(one_or_many, str) else tuple(one_or_many)
+
+
 @dataclass(frozen=True)
 class Run:
     """The algorithm: one seed in, measures out, and the declared parameters with their defaults."""
@@ -213,9 +218,9 @@ class Plugin:
         within: Callable[..., Any] | None = None,
         provenance: Provenance = "stated",
         expected: Expected = "supported",
-        assumes: Sequence[str] = (),
+        assumes: str | Sequence[str] = (),
         along: str | None = None,
-        only: Sequence[str] = (),
+        only: str | Sequence[str] = (),
         toothless: str | None = None,
     ) -> Callable[[F], F]:
         """The decorated function returns the bound; its name is the claim's, its docstring the statement.
@@ -232,7 +237,7 @@ class Plugin:
             options = {
                 "holds": holds, "source": source, "relation": "==" if isinstance(holds, Equals) else relation,
                 "within": within, "provenance": provenance, "expected": expected,
-                "assumes": tuple(map(kebab, assumes)), "along": along, "only": tuple(only), "toothless": toothless,
+                "assumes": tuple(map(kebab, _names(assumes))), "along": along, "only": _names(only), "toothless": toothless,
             }  # fmt: skip
             spec = _ClaimSpec(function, measure, options)
             self._add("claim", self._draft.claims, kebab(function.__name__), spec)
@@ -253,7 +258,7 @@ class Plugin:
 
         def decorate(function: F) -> F:
             label = kebab(name if name is not None else function.__name__)
-            claims = (refuted_by,) if isinstance(refuted_by, str) else tuple(refuted_by)
+            claims = _names(refuted_by)
             if bool(claims) == bool(survives):
                 raise PluginError(
                     f"{self.name}, mutant {label!r}: name the claims that refute it (refuted_by=...) "

@@ -7,5 +7,5 @@ plugin = Plugin(
     api=1,
     title="UCB, successive elimination, explore-first, EXP3 and Thompson sampling",
     source="Auer, Cesa-Bianchi, Fischer 2002; Slivkins, Introduction to Multi-Armed Bandits; Lattimore, Szepesvari, Bandit Algorithms",
-    rooms=("instances", "algorithm", "claims", "mutants"),
+    rooms=("instances", "algorithm", "claims", "mutants", "figures"),
 )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from theorylab.picture import Curve, Panel, Picture, mean_curve
+from theorylab.picture import Curve, Panel, Picture, mean_curve, quantile_curve
 from theorylab.problems.bandit import Bandit
 from theorylab.problems.record import Array
 
@@ -57,6 +57,7 @@ def learning_curves(bandit: Bandit, rngs: Streams, label: str, *, horizon: int, 
     assert bandit.start is not None
     losses = [mean_curve(name, t, _gaps(traces), 0.0, top) for name, traces in runs.items()]
     regrets = [mean_curve(name, t, _regrets(traces), 0.0, top * t) for name, traces in runs.items()]
+    spread = [quantile_curve(name, t, _regrets(traces)) for name, traces in runs.items()]
     says_from = None
     if gap > TIE * R:
         odds = math.exp(log_odds(bandit.start, bandit.best_arm))
@@ -74,9 +75,19 @@ def learning_curves(bandit: Bandit, rngs: Streams, label: str, *, horizon: int, 
             f"Gradient bandit on {label}: {len(rngs)} runs",
             (
                 Panel("Regret of the next pull", "pull t", "r* - f", tuple(losses), log_x=True, log_y=True),
-                Panel("Regret so far", "pulls T", "regret", tuple(regrets), log_x=True, log_y=True, says_from=says_from),
+                Panel(
+                    "Regret so far, on average", "pulls T", "regret", tuple(regrets), log_x=True, log_y=True, says_from=says_from
+                ),
+                Panel(
+                    "Regret so far, of the median run and of 80 % of the runs",
+                    "pulls T",
+                    "regret",
+                    tuple(spread),
+                    log_x=True,
+                    log_y=True,
+                ),
             ),
-            f"Bounds are those for the first step size. {BAND}",
+            f"Bounds are those for the first step size. In the first two: {BAND}",
         )
     ]
 

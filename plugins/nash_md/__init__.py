@@ -7,5 +7,5 @@ plugin = Plugin(
     api=1,
     title="Nash-MD: last-iterate convergence in regularised preference games",
     source='Munos et al., "Nash Learning from Human Feedback", ICML 2024, arXiv 2312.00886',
-    rooms=("instances", "algorithm", "claims", "precise", "mutants"),
+    rooms=("instances", "algorithm", "claims", "precise", "mutants", "figures"),
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from theorylab.cli.ledger_option import keep_finding, ledger_option
 from theorylab.cli.options import running_options
 
 
@@ -17,8 +18,9 @@ from theorylab.cli.options import running_options
 @click.option("--seeds", type=click.IntRange(min=1), default=16, show_default=True, help="Seeds per mutant.")
 @click.option("--mutant", "mutants", multiple=True, metavar="NAME", help="Only this mutant; may be repeated.")
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@ledger_option
 @running_options
-def audit_command(plugin: str, seeds: int, mutants: tuple[str, ...], style: str, **options: Any) -> int:
+def audit_command(plugin: str, seeds: int, mutants: tuple[str, ...], style: str, ledger: str | None, **options: Any) -> int:
     """Run every broken variant (mutant) of PLUGIN in the algorithm's place: each must be refuted, by the claims that say so.
 
     Exits with 1 when a mutant survives or a claim refutes none, unless the plugin states the reason.
@@ -39,8 +41,11 @@ def audit_command(plugin: str, seeds: int, mutants: tuple[str, ...], style: str,
         result = audit(request, mutants=mutants)
     result = dataclasses.replace(result, seconds=time.monotonic() - started)
     code = 0 if result.is_clean else 1
+    document = audit_document(result, command_line(), code)
+    if not mutants and not request.claims:  # a part of the matrix is no matrix
+        keep_finding(request.locator, result.plugin, "audit", document, ledger)
     if style == "json":
-        print(to_text(audit_document(result, command_line(), code)))
+        print(to_text(document))
     else:
         print_audit(result, console())
     return code

@@ -13,8 +13,6 @@ import click
 from theorylab.cli.ledger_option import ledger_option, ledger_path
 from theorylab.cli.options import Duration, SeedCount, Trial, probability, running_options
 
-COUNTEREXAMPLES = Path(".theorylab") / "counterexamples"
-
 
 @click.command("check", short_help="Check what a plugin's theorems say.")
 @click.argument("plugin")
@@ -42,7 +40,17 @@ COUNTEREXAMPLES = Path(".theorylab") / "counterexamples"
     help="Begin nothing new after this, as in 5m; judge what was finished.",
 )
 @click.option(
-    "--plots", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Draw the plugin's figures into DIR."
+    "--plots",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Draw the plugin's figures, and one of each claim, into DIR.",
+)
+@click.option(
+    "--html",
+    "page",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the report as one page, pictures included.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 4 if a claim is inconclusive or vacuous.")
 @click.option(
@@ -62,6 +70,7 @@ def check_command(
     strict: bool,
     verbose: bool,
     plots: Path | None,
+    page: Path | None,
     resume: bool,
     no_cache: bool,
     ledger: str | None,
@@ -77,11 +86,12 @@ def check_command(
     INCONCLUSIVE  too few seeds, or too close to rounding; says what would decide
     VACUOUS       the bound allows everything at this scale; says from where it does not
     """
+    from theorylab.checked import PAGE, Run, conclude, exit_status, save_counterexamples, with_proof_steps
     from theorylab.cli.progress import ConsoleWatcher
     from theorylab.errors import UsageError
     from theorylab.registry import find
     from theorylab.report.console import command_line, console, print_report, wants_progress
-    from theorylab.report.json_report import report_document, to_text
+    from theorylab.report.json_report import to_text
     from theorylab.run.check import check
     from theorylab.run.ledger import Ledger
     from theorylab.run.records import Request
@@ -99,32 +109,35 @@ def check_command(
         require_dask()
         if options["workers"] or options["timeout_s"] is not None:
             raise UsageError("--cluster has workers of its own: leave --workers and --timeout out.")
+    is_drawn = page is not None or plots is not None
     request = Request(
-        locator=find(plugin), seeds=None if seeds == "auto" else int(seeds), instance=instance, with_pictures=plots is not None,
+        locator=find(plugin), seeds=None if seeds == "auto" else int(seeds), instance=instance, with_pictures=is_drawn, with_traces=is_drawn,
         use_cache=not no_cache, **options,
     )  # fmt: skip
     where = ledger_path(ledger)
     if options["keep_measures"] and where is None:
         raise UsageError("--keep-measures needs a ledger: leave --ledger off out.")
-    store = Ledger.open(where) if where is not None else None
+    # What is drawn comes from the ledger: with --ledger off, from one in memory.
+    store = Ledger.open(where) if where is not None or is_drawn else None
     if resume:
         request = resumed(request, store, where)
     if plots is not None:
         from theorylab.report.plots import require_matplotlib
 
         require_matplotlib()  # said before the run, not after it
+    if page is not None:
+        from theorylab.report.page import require_jinja
+
+        require_jinja()
     watcher = ConsoleWatcher(console(sys.stderr), wants_progress()) if style == "table" or wants_progress() else None
     with watcher or nullcontext():
         report = check(request, command_line(), watcher or Watcher(), store)
     report = with_proof_steps(save_counterexamples(report))
     status = exit_status(report, strict)
-    keep(report, status, store)
-    if plots is not None:
-        from theorylab.report.plots import save
-
-        files = save(report.pictures, plots, report.command)
-        print(f"{len(files)} files in {plots}" if files else f"{report.plan.plugin} has no figure for this.", file=sys.stderr)
-    document = report_document(report, status)
+    document = conclude(report, status, store)
+    if (page is not None or plots is not None) and store is not None and report.run_id is not None:
+        draw(Run(document, store, store.run(report.run_id)), page, plots)
+    document = {name: value for name, value in document.items() if name != PAGE}
     if junit is not None:
         from theorylab.report.junit import save_junit
 
@@ -138,9 +151,9 @@ def check_command(
         print_github(document, last_line(document))
     else:
         print_report(report, console(), verbose=verbose)
-    if store is not None and store.trouble:
+    if store is not None and store.trouble and where is not None:
         print(f"Warning: {store.trouble}", file=sys.stderr)
-    if report.interrupted and store is not None and not store.trouble:
+    if report.interrupted and store is not None and where is not None and not store.trouble:
         print(f"Go on with: theorylab check {shlex.quote(report.plan.target)} --resume", file=sys.stderr)
     return status
 
@@ -166,67 +179,17 @@ def resumed(asked: Any, store: Any, where: Path | None) -> Any:
                 ) from None
             print(f"Going on with run {row.id}: {row.command}", file=sys.stderr)
             return dataclasses.replace(
-                request, workers=asked.workers, timeout_s=asked.timeout_s, cluster=asked.cluster, memory_mib=asked.memory_mib, with_pictures=asked.with_pictures,
+                request, workers=asked.workers, timeout_s=asked.timeout_s, cluster=asked.cluster, memory_mib=asked.memory_mib, with_pictures=asked.with_pictures, with_traces=asked.with_traces,
                 use_cache=True,
             )  # fmt: skip
     raise UsageError(f"No run of {asked.locator.name} was interrupted in {where}. `theorylab runs` lists what there is.")
 
 
-def keep(report: Any, status: int, store: Any) -> None:
-    """Note the verdicts in the ledger. The trials are kept already: a failure here costs a warning, not the report."""
-    from theorylab.errors import LedgerError
-    from theorylab.report.json_report import report_document
-
-    if store is None or report.run_id is None:
-        return
-    try:
-        store.finish(report.run_id, "interrupted" if report.interrupted else "finished", report_document(report, status))
-    except LedgerError as error:
-        print(f"Warning: {error} The verdicts below are not in the ledger.", file=sys.stderr)
-
-
-def with_proof_steps(report: Any) -> Any:
-    """The report with how many steps of each claim's proof were verified here."""
-    import dataclasses
-
-    from theorylab.errors import TheorylabError
-    from theorylab.proof.run import KEPT, counted
-
-    try:
-        return dataclasses.replace(report, proof_steps=counted(report.plan.plugin, KEPT))
-    except TheorylabError as error:
-        print(f"Warning: {error} The report does not show its proof steps.", file=sys.stderr)
-        return report
-
-
-def save_counterexamples(report: Any) -> Any:
-    """Write the instance of every unexpected refutation to a file, and note the file in the report."""
-    import dataclasses
-
-    from theorylab.problems.record import Instance, save_instance
-
-    verdicts = []
-    for verdict in report.verdicts:
-        example = verdict.counterexample
-        if example is not None and not verdict.as_expected and isinstance(example.instance, Instance):
-            path = COUNTEREXAMPLES / f"{report.plan.plugin}-{verdict.claim}-{example.digest[:8]}.json"
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                save_instance(example.instance, path)
-                verdict = dataclasses.replace(verdict, counterexample=dataclasses.replace(example, file=path))
-            except OSError as error:
-                print(f"Warning: the counterexample could not be saved: {error}.", file=sys.stderr)
-        verdicts.append(verdict)
-    return dataclasses.replace(report, verdicts=tuple(verdicts))
-
-
-def exit_status(report: Any, strict: bool) -> int:
-    """0, 1, 3, 4 or 130 as the package's documentation says."""
-    statuses = {verdict.status for verdict in report.verdicts}
-    if report.interrupted:
-        return int(report.interrupted)
-    if "ERROR" in statuses:
-        return 3
-    if not all(verdict.as_expected for verdict in report.verdicts):
-        return 1
-    return 4 if strict and statuses & {"INCONCLUSIVE", "VACUOUS"} else 0
+def draw(run: Any, page: Path | None, plots: Path | None) -> None:
+    """Write the page and the plots that were asked for, and say where they are."""
+    if plots is not None:
+        files = run.save_plots(plots)
+        print(f"{len(files)} files in {plots}" if files else f"{run.plugin} has no figure for this.", file=sys.stderr)
+    if page is not None:
+        run.save_html(page)
+        print(f"The report is in {page}", file=sys.stderr)

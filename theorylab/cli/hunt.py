@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from theorylab.cli.ledger_option import keep_finding, ledger_option
 from theorylab.cli.options import Setting, probability
 
 HUNTED = Path(".theorylab") / "hunt"
@@ -43,8 +44,15 @@ class Budget(click.ParamType):
 )
 @click.option("--set", "settings", multiple=True, type=Setting(), help="A parameter of the run, as in --set steps=1000.")
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@ledger_option
 def hunt_command(
-    plugin: str, claims: tuple[str, ...], budget: tuple[str, float], drop: tuple[str, ...], style: str, **options: Any
+    plugin: str,
+    claims: tuple[str, ...],
+    budget: tuple[str, float],
+    drop: tuple[str, ...],
+    style: str,
+    ledger: str | None,
+    **options: Any,
 ) -> int:
     """Search PLUGIN's family for the instance on which each claim is tightest, and for one that violates it.
 
@@ -72,8 +80,11 @@ def hunt_command(
         result = hunt(request, **arguments)
     result = dataclasses.replace(result, finds=tuple(save(result, found) for found in result.finds))
     status_code = exit_status(result)
+    document = hunt_document(result, command_line(), status_code)
+    if not result.dropped:
+        keep_finding(request.locator, result.plugin, "hunt", document, ledger)
     if style == "json":
-        print(to_text(hunt_document(result, command_line(), status_code)))
+        print(to_text(document))
     else:
         print_hunt(result, console())
     return status_code

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,3 +27,22 @@ def ledger_path(value: str | None) -> Path | None:
 
     chosen = value if value is not None else os.environ.get("THEORYLAB_LEDGER") or str(DEFAULT)
     return None if chosen.lower() in {"off", "none", "0"} else Path(chosen)
+
+
+def keep_finding(locator: Any, plugin: str, kind: str, document: Mapping[str, Any], ledger: str | None) -> None:
+    """Keep what a hunt or an audit found, for the reports of later checks; what cannot be kept costs a warning."""
+    from theorylab.errors import LedgerError
+    from theorylab.run.context import source_digest
+    from theorylab.run.ledger import Ledger
+
+    where = ledger_path(ledger)
+    if where is None:
+        return
+    store = Ledger.open(where)
+    try:
+        store.keep_finding(plugin, kind, source_digest(locator), document["command"], document)
+    except LedgerError as error:
+        store.trouble = store.trouble or str(error)
+    if store.trouble:
+        print(f"Warning: {store.trouble}", file=sys.stderr)
+    store.close()

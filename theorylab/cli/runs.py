@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -48,17 +49,33 @@ def runs_command(ledger: str | None, style: str) -> int:
 @click.argument("run")
 @ledger_option
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option(
+    "--html",
+    "page",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the report as one page, pictures included.",
+)
+@click.option(
+    "--plots", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Draw a picture of each claim into DIR."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Say of every claim what it states and what was found.")
-def report_command(run: str, ledger: str | None, style: str, verbose: bool) -> int:
+def report_command(run: str, ledger: str | None, style: str, page: Path | None, plots: Path | None, verbose: bool) -> int:
     """Show the report of RUN again, from the ledger; nothing is run. Exits with the run's own status."""
+    from theorylab.checked import Run
+    from theorylab.cli.check import draw
     from theorylab.report.console import console, print_document
     from theorylab.report.history import document_of
     from theorylab.report.json_report import to_text
 
-    row = _open(ledger).run(run)
-    document = document_of(row)
+    store = _open(ledger)
+    row = store.run(run)
+    kept = Run(document_of(row), store, row)
+    document = kept.document
+    if page is not None or plots is not None:
+        draw(kept, page, plots)
     if style == "json":
-        print(to_text(dict(document)))
+        print(to_text(document))
     else:
         out = console()
         out.print(f"Run {row.id}: {row.command}", markup=False, soft_wrap=True)  # in one line, to be copied

@@ -158,10 +158,10 @@ def remember(proofs: Proofs, results: Sequence[Result], folder: Path) -> None:
     )
 
 
-def counted(name: str, folder: Path) -> dict[str, tuple[int, int]]:
-    """(verified, all) steps by claim; steps that were not run since they were changed are not verified. Empty without steps."""
+def listed(name: str, folder: Path) -> list[dict[str, Any]]:
+    """The steps of a plugin's proofs as plain data; a step that was not run since it was changed is not verified. Empty without steps."""
     if name not in with_proofs():
-        return {}
+        return []
     proofs = load_proofs(name)
     known: dict[str, str] = {}
     try:
@@ -170,9 +170,22 @@ def counted(name: str, folder: Path) -> dict[str, tuple[int, int]]:
             known = data["steps"]
     except (OSError, ValueError, KeyError, TypeError):
         pass
+    return [
+        {
+            "name": step.name,
+            "statement": " ".join(step.statement.split()),
+            "supports": list(step.supports),
+            "is_verified": known.get(step.name) == "VERIFIED",
+        }
+        for step in proofs.steps.values()
+    ]
+
+
+def counted(steps: Sequence[Mapping[str, Any]]) -> dict[str, tuple[int, int]]:
+    """(verified, all) steps by claim, of those that `listed` names."""
     out: dict[str, tuple[int, int]] = {}
-    for step in proofs.steps.values():
-        for claim in step.supports:
+    for step in steps:
+        for claim in step["supports"]:
             verified, total = out.get(claim, (0, 0))
-            out[claim] = (verified + (known.get(step.name) == "VERIFIED"), total + 1)
+            out[claim] = (verified + step["is_verified"], total + 1)
     return out

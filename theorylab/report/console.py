@@ -17,6 +17,8 @@ from rich.text import Text
 
 from theorylab.plugin import Answer
 from theorylab.report.json_report import report_document
+from theorylab.report.words import found, is_refuted_as_expected, next_step
+from theorylab.report.words import number as _number
 from theorylab.run.audit import Audit
 from theorylab.run.records import Report
 
@@ -47,10 +49,6 @@ def plain_table(stream: IO[str]) -> Table:
     return Table(box=box.SIMPLE_HEAD if is_utf8(stream) else box.ASCII, pad_edge=False, show_edge=False)
 
 
-def _number(x: float | None) -> str:
-    return "" if x is None else f"{x:.3g}"
-
-
 def print_report(report: Report, out: Console, *, verbose: bool = False) -> None:
     """The whole report of a check that has just been made."""
     for answer in report.answers:
@@ -67,12 +65,12 @@ def print_document(document: Mapping[str, Any], out: Console, *, verbose: bool =
     table.add_column("verdict", no_wrap=True)
     has_steps = any(claim.get("proof_steps") for claim in plugin["claims"])  # reports of older runs have none
     table.add_column("ratio" if has_steps else "measured/bound", justify="right")
-    table.add_column("instances", justify="right")
+    table.add_column("tried" if has_steps else "instances", justify="right")
     if has_steps:
         table.add_column("steps", justify="right")
     for claim in plugin["claims"]:
         shown = Text(claim["verdict"], style=STYLES[claim["verdict"]])
-        if _is_refuted_as_expected(claim):
+        if is_refuted_as_expected(claim):
             shown = Text("REFUTED*", style="green")
         ratio = "=" if claim["relation"] == "==" and claim["instances"] else _number(claim["tightness"])
         row: list[str | Text] = [escape(claim["name"]), shown, ratio, f"{claim['instances']}"]
@@ -84,8 +82,8 @@ def print_document(document: Mapping[str, Any], out: Console, *, verbose: bool =
     if has_steps:
         waiting = any(s["verified"] < s["of"] for claim in plugin["claims"] if (s := claim.get("proof_steps")))
         again = f"; theorylab prove {plugin['name']} checks them" if waiting else ""
-        out.print(f"ratio: measured/bound. steps: of the proof, verified by machine{again}.\n", style="dim")
-    if any(map(_is_refuted_as_expected, plugin["claims"])):
+        out.print(f"ratio: measured/bound. tried: instances. steps: of the proof, verified by machine{again}.\n", style="dim")
+    if any(map(is_refuted_as_expected, plugin["claims"])):
         out.print("* a statement that is false as printed or as commonly read: its refutation is expected.\n", style="dim")
     told: set[str] = set()
     broken = Counter(claim["reason"] for claim in plugin["claims"] if claim["verdict"] == "ERROR")
@@ -103,13 +101,13 @@ def print_document(document: Mapping[str, Any], out: Console, *, verbose: bool =
             continue
         elif verbose or claim["verdict"] != "SUPPORTED":
             _details(claim, out, verbose)
+    out.print(escape(found(document)))
+    why, command = next_step(document)
+    out.print(f"Next. {escape(why)}:")
+    out.print(f"  {escape(command)}", soft_wrap=True)  # in one line, to be copied
     for digest in plugin["digests"]:
         out.print(f"Digest of the trial's measures: {digest}")
     out.print(last_line(document), style="bold" if all(c["as_expected"] for c in plugin["claims"]) else "bold red")
-
-
-def _is_refuted_as_expected(claim: Mapping[str, Any]) -> bool:
-    return bool(claim["verdict"] == "REFUTED" and claim["as_expected"])
 
 
 def _details(claim: Mapping[str, Any], out: Console, verbose: bool) -> None:
@@ -128,7 +126,7 @@ def _details(claim: Mapping[str, Any], out: Console, verbose: bool) -> None:
 def last_line(document: Mapping[str, Any]) -> str:
     """What was found, in one line."""
     (plugin,) = document["plugins"]
-    refuted = sum(map(_is_refuted_as_expected, plugin["claims"]))
+    refuted = sum(map(is_refuted_as_expected, plugin["claims"]))
     parts = []
     for status, count in document["summary"].items():
         if status == "REFUTED" and count == refuted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from typing import Any
 
@@ -9,7 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from theorylab.problems import readable
-from theorylab.report.console import _number, plain_table
+from theorylab.report.console import plain_table
+from theorylab.report.words import number as _number
 from theorylab.run.hunt import Find, Hunt
 
 
@@ -73,6 +75,7 @@ def hunt_document(result: Hunt, command: str, exit_status: int) -> dict[str, Any
             {
                 "name": found.claim,
                 "tightness": found.tightness,
+                "history": [[tried, tightness] for tried, tightness in found.history if math.isfinite(tightness)],
                 "verdict": found.verdict.status if found.verdict is not None else None,
                 "reason": found.verdict.reason if found.verdict is not None else None,
                 "file": str(found.file) if found.file is not None else None,

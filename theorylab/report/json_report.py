@@ -48,6 +48,8 @@ def claim_row(report: Report, verdict: Verdict) -> dict[str, Any]:
         "source": claim.source,
         "provenance": claim.provenance,
         "mode": claim.mode.label,
+        "measure": claim.measure,
+        "assumes": list(claim.assumes),
         "relation": claim.relation,
         "bound": claim.bound.latex(),
         "expected": claim.expected,
@@ -55,6 +57,7 @@ def claim_row(report: Report, verdict: Verdict) -> dict[str, Any]:
         "as_expected": verdict.as_expected,
         "tightness": _number(evidence.tightness),
         "tightest_on": evidence.tightest_on,
+        "tightest_seed": evidence.tightest_seed,
         "instances": evidence.instances,
         "vacuous_instances": evidence.vacuous_instances,
         "trials": evidence.trials,
@@ -109,9 +112,11 @@ def report_document(report: Report, exit_status: int) -> dict[str, Any]:
         "plugins": [
             {
                 "name": report.plan.plugin,
+                "target": report.plan.target,
                 "title": report.plugin_title,
                 "source": report.plugin_source,
                 "parameters": dict(report.plan.parameters),
+                "assumptions": dict(report.assumptions),
                 "plan": list(report.plan.remarks),
                 "digests": list(report.digests) if report.plan.is_replay else [],
                 "trials": report.plan.trials,

@@ -16,6 +16,7 @@ from theorylab.run.ledger import Ledger
 from theorylab.run.pictures import pictures
 from theorylab.run.plan import make_plan
 from theorylab.run.records import Confirmation, Plan, Report, Request, TrialResult, Verdict
+from theorylab.run.traces import traces
 from theorylab.run.trials import Trials, Watcher, in_order, run_in_order, versions
 from theorylab.run.worker import Work
 
@@ -47,10 +48,12 @@ def check(request: Request, command: str, watcher: Watcher | None = None, ledger
     if request.instance is not None and plugin.answers is not None and not interrupted:
         answers = tuple(plugin.answers(plan.subjects[0].instance, **plan.parameters))
     drawn = pictures(plugin, plan) if request.with_pictures and not interrupted else ()
+    traced = traces(plugin, plan, verdicts) if request.with_traces and not interrupted else {}
     return Report(
         plan=plan,
         plugin_title=plugin.title,
         plugin_source=plugin.source,
+        assumptions={name: " ".join((holds.__doc__ or "").split()) for name, holds in plugin.assumptions.items()},
         claims={name: plugin.claims[name] for name in plan.claims},
         verdicts=verdicts,
         answers=answers,
@@ -59,6 +62,7 @@ def check(request: Request, command: str, watcher: Watcher | None = None, ledger
         digests=tuple(digests),
         versions=versions(),
         pictures=drawn,
+        traces=traced,
         run_id=run_id,
         known_trials=trials.known_count,
         interrupted=interrupted,

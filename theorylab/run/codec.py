@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from theorylab.picture import Curve, Panel, Picture
 from theorylab.registry import Locator
 from theorylab.run.records import Observation, Request, Suspect, TrialResult
 
@@ -79,6 +80,16 @@ def decode_measures(payload: bytes) -> dict[str, Any]:
         out[name] = np.frombuffer(payload, dtype="<f8", count=count, offset=at).reshape(shape)
         at += 8 * count
     return out
+
+
+def picture_from_json(data: Mapping[str, Any]) -> Picture:
+    """A picture again, from what `dataclasses.asdict` made of it. Raises TypeError or KeyError if it is none of ours."""
+    panels = []
+    for panel in data["panels"]:
+        curves = tuple(Curve(**{name: _tuples(value) for name, value in curve.items()}) for curve in panel["curves"])
+        rest = {name: _tuples(value) for name, value in panel.items() if name != "curves"}
+        panels.append(Panel(curves=curves, **rest))
+    return Picture(data["name"], data["title"], tuple(panels), data["caption"])
 
 
 def request_to_json(request: Request) -> dict[str, Any]:

@@ -59,6 +59,7 @@ class Find:
     tightest: Any  # the instance, or None
     verdict: Verdict | None  # of the smallest violating instance, confirmed; None if no violation was found
     instance: Any  # that instance
+    history: tuple[tuple[int, float], ...] = ()  # (instances tried, tightness) whenever a tighter one was found
     file: Path | None = None
 
 
@@ -84,6 +85,7 @@ class _Search:
     examples: int = 0
     tightness: dict[str, float] = field(default_factory=dict)
     tightest: dict[str, Any] = field(default_factory=dict)
+    history: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     violating: dict[str, Any] = field(default_factory=dict)  # last instance that raised: the shrunk one, when the engine is done
     problems: list[tuple[str, Any]] = field(default_factory=list)
 
@@ -133,7 +135,8 @@ def hunt(
             told(search.examples, f"confirming {claim.name}")
             verdict, plans[claim.name] = _confirmed(plugin, request, claim, instance, parameters, dropped)
         tightness = search.tightness.get(claim.name) if claim.relation != "==" else None  # an identity has none
-        finds.append(Find(claim.name, tightness, search.tightest.get(claim.name), verdict, instance))
+        history = tuple(search.history.get(claim.name, ())) if tightness is not None else ()
+        finds.append(Find(claim.name, tightness, search.tightest.get(claim.name), verdict, instance, history))
     seconds = time.monotonic() - started
     target = request.locator.value if request.locator.is_file else plugin.name
     return Hunt(plugin.name, target, search.examples, tuple(finds), plans, dropped, seconds, tuple(search.problems), interrupted)
@@ -244,6 +247,7 @@ def _look(
     ratio = _ratio(claim, seen)
     if ratio is not None and ratio > search.tightness.get(claim.name, -math.inf):
         search.tightness[claim.name], search.tightest[claim.name] = ratio, subject.instance
+        search.history.setdefault(claim.name, []).append((search.examples, ratio))
     score = math.log(ratio) if ratio is not None and ratio > 0.0 else None
     if claim.mode.is_pathwise:
         return score, _is_violated(plugin, claim, dataclasses.replace(work, claims=(claim.name,)), subject, results)

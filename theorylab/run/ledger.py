@@ -24,7 +24,7 @@ from theorylab.run.codec import decode, decode_measures, encode, encode_measures
 from theorylab.run.records import TrialResult
 
 #: Version of the tables. Files of older versions are migrated; one of the next version is read, not written.
-VERSION = 3
+VERSION = 4
 
 #: Where a project keeps its ledger, unless it is told otherwise.
 DEFAULT = Path(".theorylab") / "ledger.sqlite"
@@ -45,6 +45,10 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         " digest TEXT NOT NULL, PRIMARY KEY (context, subject, seed)) WITHOUT ROWID",
     ),
     2: ("ALTER TABLE trials ADD COLUMN stored REAL NOT NULL DEFAULT 0",),
+    4: (
+        "CREATE TABLE findings (id INTEGER PRIMARY KEY, plugin TEXT NOT NULL, kind TEXT NOT NULL, stored REAL NOT NULL,"
+        " plugin_source TEXT NOT NULL, command TEXT NOT NULL, document TEXT NOT NULL, digest TEXT NOT NULL)",
+    ),
 }
 
 
@@ -65,6 +69,16 @@ class RunRow:
     def is_unfinished(self) -> bool:
         """Whether there is something to resume."""
         return self.status != "finished"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a hunt or an audit found, kept for the reports of later checks."""
+
+    kind: str
+    stored: float
+    command: str
+    document: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -261,6 +275,28 @@ class Ledger:
                     for result in self.lookup(row.about["context"], subject["key"], index, part, row.about["claims"]):
                         yield subject["label"], subject["digest"], result
 
+    # -- hunts and audits -------------------------------------------------------------------------------------------------
+
+    def keep_finding(self, plugin: str, kind: str, plugin_source: str, command: str, document: Mapping[str, Any]) -> None:
+        """Keep what a hunt or an audit found. Raises LedgerError if it could not be written."""
+        text = json.dumps(document)
+        row = (plugin, kind, time.time(), plugin_source, command, text, _text_digest(plugin, kind, text))
+        sql = "INSERT INTO findings (plugin, kind, stored, plugin_source, command, document, digest) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        self._write(lambda: self._db.execute(sql, row))
+
+    def findings(self, plugin: str, kind: str, plugin_source: str) -> list[Finding]:
+        """What hunts or audits of these sources found, the latest first; damaged rows are left out, and older ledgers have none."""
+        query = "SELECT stored, command, document, digest FROM findings WHERE plugin = ? AND kind = ? AND plugin_source = ? ORDER BY id DESC"
+        try:
+            rows = self._db.execute(query, (plugin, kind, plugin_source)).fetchall()
+        except sqlite3.DatabaseError:
+            return []
+        return [
+            Finding(kind, stored, command, json.loads(document))
+            for stored, command, document, digest in rows
+            if digest == _text_digest(plugin, kind, document)
+        ]
+
     # -- health -----------------------------------------------------------------------------------------------------------
 
     def bad_rows(self) -> list[BadRow]:
@@ -277,6 +313,10 @@ class Ledger:
             for run, about, document, digest in self._rows("SELECT id, about, document, digest FROM runs"):
                 if digest != _text_digest(run, about, document or ""):
                     bad.append(BadRow("runs", str(run)))
+            if self._rows("SELECT name FROM sqlite_master WHERE name = 'findings'"):
+                for row, plugin, kind, document, digest in self._rows("SELECT id, plugin, kind, document, digest FROM findings"):
+                    if digest != _text_digest(plugin, kind, document):
+                        bad.append(BadRow("findings", str(row)))
             for digest, body, check in self._rows("SELECT digest, body, check_digest FROM instances"):
                 if check != _text_digest(digest, body):
                     bad.append(BadRow("instances", str(digest)))

@@ -12,7 +12,7 @@ import numpy as np
 from theorylab.claim import AtRate, Claim, Equals, WithProbability
 from theorylab.errors import describe
 from theorylab.formula import Formula
-from theorylab.run.records import Observation, Suspect
+from theorylab.run.records import Observation, Suspect, Trace
 from theorylab.statistics.rounding import UNIT_ROUNDOFF
 
 #: A ratio is read as tightness only where its denominator is this many rounding errors away from zero: good to 0.1 %.
@@ -21,6 +21,9 @@ NOISE = 1024.0
 #: Entries beyond the slack that a trial keeps for exact replay. If more are beyond it and those kept turn out harmless, the claim
 #: is left inconclusive.
 MOST_SUSPECTS = 8
+
+#: Entries of a trial that are drawn.
+MOST_DRAWN = 120
 
 
 class Names(Mapping[str, Any]):
@@ -131,21 +134,10 @@ class _Stacked(Mapping[str, Any]):
 
 
 def _together(claim: Claim, rows: Sequence[Names]) -> list[Observation]:
-    if all(claim.measure not in row for row in rows):  # the run leaves a measure out where it has no meaning
+    numbers = _numbers(claim, rows)
+    if numbers is None:
         return [Observation(applies=False) for _ in rows]
-    names = _Stacked(claim, rows)
-    measured = np.asarray(names[claim.measure], dtype=np.float64)
-    if measured.size == 0:  # nothing was there to be measured
-        return [Observation(applies=False) for _ in rows]
-    stated = names.evaluate(claim.bound)
-    # A rate whose constant is not stated has no bound: nothing is compared, only the slope is shown.
-    bound = np.full(measured.shape, math.inf) if stated is None else np.asarray(stated, dtype=np.float64)
-    slack = _slack(claim, names, measured, bound)
-    low, high = _range(claim, names)
-    shape = np.broadcast_shapes(measured.shape, bound.shape, slack.shape, low.shape, high.shape)
-    if len(shape) == 0 or shape[0] != len(rows):  # a measure that is an instance field
-        shape = (len(rows), *shape)
-    flat = [np.broadcast_to(a, shape).reshape(len(rows), -1) for a in (measured, bound, slack, low, high)]
+    flat = [a.reshape(len(rows), -1) for a in numbers]
     problems = _unusable(claim, *flat)
     seen = _compare(claim, rows, problems, *flat)
     if isinstance(claim.mode, AtRate):
@@ -154,6 +146,56 @@ def _together(claim: Claim, rows: Sequence[Names]) -> list[Observation]:
             grid = np.atleast_1d(np.asarray(row[along], dtype=np.float64))
             seen[i] = dataclasses.replace(seen[i], grid=tuple(grid.tolist()))
     return seen
+
+
+def trace(claim: Claim, row: Names, label: str, seed: int) -> Trace | None:
+    """The trial entry by entry, to be drawn; None where its entries are no sequence of at least three usable numbers."""
+    try:
+        with np.errstate(all="ignore"):
+            numbers = _numbers(claim, [row])
+    except Exception:  # what is wrong with it is said by its observation
+        return None
+    if numbers is None or numbers[0].ndim != 2 or numbers[0].shape[1] < 3:
+        return None
+    measured, bound, _, low, high = (a[0] for a in numbers)
+    if not (np.isfinite(measured).all() and np.isfinite(bound).all()):
+        return None
+    x_label, x = "entry", np.arange(measured.size, dtype=np.float64)
+    along = np.ravel(row[claim.along]) if claim.along is not None and claim.along in row else np.empty(0)
+    if along.size == measured.size and claim.along is not None:
+        x_label, x = claim.along, along.astype(np.float64)
+    at = _shown(measured, bound, claim.relation)
+    columns = (tuple(a[at].tolist()) for a in (x, measured, bound, low, high))
+    return Trace(claim.name, label, seed, x_label, *columns)
+
+
+def _shown(measured: Any, bound: Any, relation: str) -> Any:
+    """Entries that are drawn: all, or MOST_DRAWN of a long trial, closer together at its beginning, the tightest among them."""
+    if measured.size <= MOST_DRAWN:
+        return np.arange(measured.size)
+    at = np.unique(np.geomspace(1, measured.size, MOST_DRAWN).astype(np.int64)) - 1
+    top, bottom = (bound, measured) if relation == ">=" else (measured, bound)
+    tightest = int(np.argmax(np.divide(top, bottom, out=np.full(measured.shape, -math.inf), where=bottom > 0.0)))
+    return np.union1d(at, [tightest])
+
+
+def _numbers(claim: Claim, rows: Sequence[Names]) -> list[Any] | None:
+    """Measured, bound, slack and both ends of the range, of one shape with a leading trial axis; None where nothing was measured."""
+    if all(claim.measure not in row for row in rows):  # the run leaves a measure out where it has no meaning
+        return None
+    names = _Stacked(claim, rows)
+    measured = np.asarray(names[claim.measure], dtype=np.float64)
+    if measured.size == 0:  # nothing was there to be measured
+        return None
+    stated = names.evaluate(claim.bound)
+    # A rate whose constant is not stated has no bound: nothing is compared, only the slope is shown.
+    bound = np.full(measured.shape, math.inf) if stated is None else np.asarray(stated, dtype=np.float64)
+    slack = _slack(claim, names, measured, bound)
+    low, high = _range(claim, names)
+    shape = np.broadcast_shapes(measured.shape, bound.shape, slack.shape, low.shape, high.shape)
+    if len(shape) == 0 or shape[0] != len(rows):  # a measure that is an instance field
+        shape = (len(rows), *shape)
+    return [np.broadcast_to(a, shape) for a in (measured, bound, slack, low, high)]
 
 
 def _slack(claim: Claim, names: _Stacked, measured: Any, bound: Any) -> Any:

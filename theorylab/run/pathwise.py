@@ -79,6 +79,7 @@ def _pathwise_evidence(claim: Claim, plan: Plan, rows: Sequence[Row]) -> Evidenc
         vacuous_instances=len({r.subject for r, o in rows}) - len({r.subject for r, _ in telling}),
         tightness=max(ratios)[0] if ratios else None,
         tightest_on=plan.subjects[-max(ratios)[1]].label if ratios else None,
+        tightest_seed=-max(ratios)[2] if ratios else None,
         statistic=tightest.measured if tightest else None,
         bound=tightest.bound if tightest else None,
         margin=margin_of(claim, tightest.measured, tightest.bound) if tightest else None,

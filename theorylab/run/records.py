@@ -35,7 +35,8 @@ class Request:
     timeout_s: float | None = None
     settings: tuple[tuple[str, str], ...] = ()
     drop: tuple[str, ...] = ()  # assumptions that the claims are not granted
-    with_pictures: bool = False
+    with_pictures: bool = False  # whether the plugin draws its figures
+    with_traces: bool = False  # whether a trial of each claim is looked at entry by entry, to be drawn
     memory_mib: int | None = None  # address space of a worker process
     cluster: str | None = None  # tcp://HOST:PORT, a scheduler file, or local:N
     keep_measures: bool = False  # whether the ledger keeps all that the runs returned, not only what it says of the claims
@@ -177,6 +178,21 @@ class Counterexample:
 
 
 @dataclass(frozen=True)
+class Trace:
+    """One trial, entry by entry, as a claim sees it: what was measured, the bound, and the range that the measure cannot leave."""
+
+    claim: str
+    label: str  # of the instance
+    seed: int
+    x_label: str
+    x: tuple[float, ...]
+    measured: tuple[float, ...]
+    bounds: tuple[float, ...]
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Evidence:
     """The numbers a verdict rests on. `error_probability` is that of the verdict being wrong on the instances tested."""
 
@@ -187,6 +203,7 @@ class Evidence:
     vacuous_instances: int = 0
     tightness: float | None = None
     tightest_on: str | None = None  # the instance of that tightness, for claims about every run
+    tightest_seed: int | None = None  # and the seed
     statistic: float | None = None
     bound: float | None = None
     margin: float | None = None
@@ -216,6 +233,7 @@ class Report:
     plan: Plan
     plugin_title: str
     plugin_source: str
+    assumptions: Mapping[str, str]  # name -> what it says
     claims: Mapping[str, Any]  # name -> Claim, for what the reports show of it
     verdicts: tuple[Verdict, ...]
     answers: tuple[Any, ...]
@@ -224,8 +242,10 @@ class Report:
     versions: Mapping[str, str]
     digests: tuple[str, ...] = ()  # of the measures of each trial, in the order of the plan
     pictures: tuple[Picture, ...] = field(default=(), repr=False)
+    traces: Mapping[str, Trace] = field(default_factory=dict, repr=False)  # by claim, of its tightest trial
     run_id: str | None = None  # in the ledger
     known_trials: int = 0  # trials that were not run again
     interrupted: int = 0  # exit status of an interruption: 130 or 143
     unfinished: int = 0  # runs that the time budget left out
+    steps: tuple[Mapping[str, Any], ...] = ()  # of the claims' proofs
     proof_steps: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # claim -> (verified, all) steps of its proof

@@ -113,7 +113,7 @@ class Job:
         """(report, verdict) for an item; the check covers all claims that were collected for its instance and not deselected."""
         key = (item.parent.name if item.parent else "", item.label)
         if key not in self._reports:
-            from theorylab.cli.check import save_counterexamples
+            from theorylab.checked import save_counterexamples
             from theorylab.run.check import check
             from theorylab.run.records import Request
 

@@ -58,7 +58,7 @@ def test_the_readme_has_two_commands():
 
 def test_the_readmes_plugin_passes_its_own_check_and_audit(command, tmp_path):
     code = re.findall(r"```python\n(.*?)```", README, re.S)
-    (tmp_path / "coin.py").write_text(code[0])
+    (tmp_path / "coin.py").write_text(next(block for block in code if 'Plugin("coin"' in block))
     checked = command("check", "./coin.py", cwd=tmp_path)
     assert checked.returncode == 0, checked.stderr
     assert "1 SUPPORTED; everything as expected" in " ".join(checked.stdout.split())
@@ -84,6 +84,14 @@ def test_the_readmes_proof_step_is_verified_and_its_twin_refuted():
     assert step.supports == ("variance-is-at-most-a-quarter",), "the claim of the plugin above"
     assert prove_step(step).status == "VERIFIED"
     assert prove_step(step, step.twin).status == "FALSE"
+
+
+def test_the_readmes_check_in_python_runs_as_it_stands(tmp_path, monkeypatch):
+    code = re.findall(r"```python\n(.*?)```", README, re.S)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(next(block for block in code if "theorylab.check(" in block), "README.md", "exec"), {})
+    assert (tmp_path / "last-iterate.png").read_bytes()[:4] == b"\x89PNG"
+    assert "nash-md-last-iterate" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_readme_names_every_command_and_status(command):

@@ -75,6 +75,9 @@ def show_command(plugin: str, latex: bool, seeds: int) -> int:
 OPTIONAL = {
     "distributed": ("runs on a cluster", "pip install 'theorylab[dask]'"),
     "matplotlib": ("plots", "pip install 'theorylab[report]'"),
+    "jinja2": ("pages", "pip install 'theorylab[report]'"),
+    "latex2mathml": ("mathematics on pages", "pip install 'theorylab[report]'"),
+    "pandas": ("frames", "pip install 'theorylab[pandas]'"),
     "pytest": ("running the tests", "pip install 'theorylab[test]'"),
 }
 

@@ -165,14 +165,23 @@ def hunted(hunts: Sequence[Finding]) -> dict[str, Any] | None:
     return {"rows": rows, "plot": plot, "commands": list(dict.fromkeys(hunt.command for hunt in hunts)), "shown": len(curves) - 1}
 
 
-def _classes(drawings: str) -> tuple[str, str]:
-    """(page, style sheet): what many shapes of the drawings share is said once. Half a page would be the same few declarations."""
+def _shortened(drawings: str) -> tuple[str, str]:
+    """(page, style sheet): what many shapes of the drawings share is said once, and ids are short. Else half a page would be the same few words."""
     names: dict[str, str] = {}
 
     def shared(match: re.Match[str]) -> str:
         return f'class="{names.setdefault(match[1], f"s{len(names)}")}"'
 
-    text = re.sub(r"<svg.*?</svg>", lambda drawing: re.sub(r'style="([^"]*)"', shared, drawing[0]), drawings, flags=re.DOTALL)
+    numbers: dict[str, str] = {}
+
+    def numbered(match: re.Match[str]) -> str:
+        return match[1] + numbers.setdefault(match[2], f"d{len(numbers)}")
+
+    def shortened(drawing: re.Match[str]) -> str:
+        text = re.sub(r'style="([^"]*)"', shared, drawing[0])
+        return re.sub(r'( id="|href="#|url\(#)([mp][0-9a-f]{10})(?=["\)])', numbered, text)
+
+    text = re.sub(r"<svg.*?</svg>", shortened, drawings, flags=re.DOTALL)
     return text, "\n".join(f".{name} {{ {declared} }}" for declared, name in names.items())
 
 
@@ -214,7 +223,7 @@ def page(
             when=time.strftime("%Y-%m-%d %H:%M", time.localtime(finished)) if finished is not None else None,
         )
     )
-    text, shared = _classes(text)
+    text, shared = _shortened(text)
     return text.replace("</style>", f"{shared}</style>", 1)
 
 

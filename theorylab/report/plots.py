@@ -66,12 +66,25 @@ PAGE_COLOURS = {
 }
 
 
-_DIGITS = re.compile(r"-?\d+\.\d{3,}")
+_DIGITS = re.compile(r"-?\d+\.\d{2,}")
 
 
-def _hundredths(number: re.Match[str]) -> str:
-    """Hundredths of a point are fine enough, and half as long."""
-    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
+def _tenths(number: re.Match[str]) -> str:
+    """Tenths of a point are fine enough, and half as long."""
+    return f"{float(number[0]):.1f}".rstrip("0").rstrip(".")
+
+
+def _without_bare_groups(text: str) -> str:
+    """A group that says nothing of what is in it is left out."""
+    kept: list[bool] = []
+
+    def tag(match: re.Match[str]) -> str:
+        if match[0] == "</g>":
+            return match[0] if kept.pop() else ""
+        kept.append(match[0] != "<g>")
+        return match[0] if kept[-1] else ""
+
+    return re.sub(r"<g(?: [^>]*)?>|</g>", tag, text)
 
 
 def svg(picture: Picture, name: str) -> str:
@@ -92,9 +105,9 @@ def svg(picture: Picture, name: str) -> str:
     with mpl.rc_context(settings):
         fig = Figure(figsize=(WIDTH_INCHES * columns, 0.9 * HEIGHT_INCHES * rows), facecolor="none")
         _draw_panels(picture, fig, rows, columns)
-        fig.subplots_adjust(
-            0.12, 0.5 / (0.9 * HEIGHT_INCHES * rows), 0.98, 0.94, 0.22, 0.3
-        )  # a layout engine takes ten times as long
+        width, height = fig.get_size_inches()
+        # Margins by hand, in inches: a layout engine takes ten times as long.
+        fig.subplots_adjust(0.68 / width, 0.5 / height, 1.0 - 0.1 / width, 1.0 - 0.3 / height, 0.2, 0.3)
         for axis in fig.axes:
             axis.set_facecolor("none")
         stream = io.StringIO()
@@ -114,8 +127,9 @@ def svg(picture: Picture, name: str) -> str:
     text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", text, flags=re.DOTALL)  # it would hold for the whole page
     text = text.replace(' transform="rotate(-0 ', ' data-t="(').replace("; stroke-width: 0.8; stroke-linecap: square", "")
     text = re.sub(r' data-t="[^"]*"', "", text)
-    text = re.sub(r' (?:d|x|y|points|transform|viewBox)="[^"]*"', lambda attribute: _DIGITS.sub(_hundredths, attribute[0]), text)
-    text = re.sub(r"\n\s*", "\n", text)
+    text = re.sub(r' (?:d|x|y|points|transform|viewBox)="[^"]*"', lambda attribute: _DIGITS.sub(_tenths, attribute[0]), text)
+    text = re.sub(r"\s*\n\s*(?=[A-Za-z])", "", _without_bare_groups(text))  # the steps of a path
+    text = re.sub(r"\s*\n\s*", "\n", text)
     text = text.replace("xlink:href", "href").replace(' xmlns:xlink="http://www.w3.org/1999/xlink"', "")
     return text.replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1)
 

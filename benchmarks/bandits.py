@@ -20,17 +20,18 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 from theorylab_plugins.gradient_bandit.algorithm import Arms, Variant
 
+from benchmarks.race import Row, usable
 from theorylab.problems.bandit import Bandit, two_point
 
 ETA, ROUNDS, CHECK_PULLS, CHECK_RUNS = 0.05, 5, 300, 400
+ARMS = (2, 10, 100)
+OURS = "theorylab, 1 thread"
 OUTPUT = Path(__file__).resolve().parent.parent / "docs" / "bandits.md"
 
 C_SOURCE = r"""
@@ -211,24 +212,12 @@ def smpybandits_runs(bandit: Bandit, pulls: int, runs: int) -> tuple[float, floa
     return math.nan, math.nan, time.perf_counter() - started
 
 
-def usable(package: str, module: str) -> str | None:
-    """`package version` of a peer that is installed and can be imported, else None; why not is said."""
-    try:
-        import_module(module)
-        return f"{package} {version(package)}"
-    except PackageNotFoundError:
-        return None
-    except ImportError as error:
-        print(f"{package} is left out: {error}.")
-        return None
-
-
 def contenders(program: Path | None) -> list[Contender]:
     """The C loop first: the others are measured against it."""
     cores = os.cpu_count() or 1
     out = [Contender("C, -O3 -march=native, plain loop", c_runs(program))] if program is not None else []
     out += [
-        Contender("theorylab, 1 thread", theorylab_runs),
+        Contender(OURS, theorylab_runs),
         Contender(f"theorylab, {cores} threads", lambda b, pulls, runs: theorylab_runs(b, pulls, runs, cores)),
         Contender(
             f"NumPy {np.__version__}, all runs as one array", lambda b, pulls, runs: numpy_batched(b, pulls * runs // 1000, 1000)
@@ -254,6 +243,18 @@ def check_answers(field: list[Contender], bandit: Bandit) -> None:
             raise SystemExit(f"{contender.name}: mean regret {other:.4f}, theorylab's is {mean:.4f} +- {error:.4f}.")
 
 
+def speeds_of(field: list[Contender], bandit: Bandit, pulls: int) -> dict[str, list[float]]:
+    """Pulls per second of each contender, in turn, round by round."""
+    speeds: dict[str, list[float]] = {c.name: [] for c in field}
+    runs = 64
+    for _ in range(ROUNDS):
+        for c in field:
+            each = max(20, int(pulls * c.share * (10 / max(bandit.arm_count, 10)) / runs))
+            _, _, seconds = c.run(bandit, each, runs)
+            speeds[c.name].append(each * runs / seconds)
+    return speeds
+
+
 def measure(pulls: int) -> list[str]:
     """The table's lines."""
     lines = []
@@ -262,16 +263,10 @@ def measure(pulls: int) -> list[str]:
         if program is None:
             print("No C compiler found: ratios are to theorylab on one thread.")
         field = contenders(program)
-        for arms in (2, 10, 100):
+        for arms in ARMS:
             bandit = arms_of(arms)
             check_answers(field, bandit)
-            speeds: dict[str, list[float]] = {c.name: [] for c in field}
-            runs = 64
-            for _ in range(ROUNDS):
-                for c in field:
-                    each = max(20, int(pulls * c.share * (10 / max(arms, 10)) / runs))
-                    _, _, seconds = c.run(bandit, each, runs)
-                    speeds[c.name].append(each * runs / seconds)
+            speeds = speeds_of(field, bandit, pulls)
             base = speeds[field[0].name]
             for c in field:
                 ratios = [own / reference for own, reference in zip(speeds[c.name], base, strict=True)]
@@ -279,6 +274,31 @@ def measure(pulls: int) -> list[str]:
                 print(row, flush=True)
                 lines.append(row)
     return lines
+
+
+def rows(*, quick: bool = False) -> list[Row]:
+    """The same, for the table of all benchmarks: a plain C loop may be as fast, and a tenth faster."""
+    out: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        field = contenders(compiled(Path(folder)))
+        for arms in ARMS[1:2] if quick else ARMS:
+            bandit = arms_of(arms)
+            check_answers(field, bandit)
+            speeds = speeds_of(field, bandit, 400_000 if quick else 4_000_000)
+            own = speeds[OURS]
+            for c in field:
+                if c.name == OURS:
+                    continue
+                ratios = [mine / other for mine, other in zip(own, speeds[c.name], strict=True)]
+                is_own, is_softmax = c.name.startswith("theorylab"), "softmax" in c.name
+                target = 0.9 if c.name.startswith("C,") else None if is_own or is_softmax else 1.0
+                words = "another update" if is_softmax else "mean regrets agree to five standard errors"
+                out.append(
+                    Row("bandits", f"gradient bandit, {arms} arms, per pull", c.name, median(ratios), min(ratios), max(ratios),
+                        1.0 / median(own), words, target)
+                )  # fmt: skip
+                print(f"{'bandits':14} {out[-1].work:62} {c.name:52} {median(ratios):10.3g}", flush=True)
+    return out
 
 
 def main() -> None:

@@ -9,12 +9,9 @@ than theorylab. Before that, each contender's result is compared with theorylab'
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import platform
-import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
@@ -22,10 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.race import Peer, Row, agree, best_of, race
 from theorylab.kernels import kernel
 from theorylab.problems.mdp import MDP
 from theorylab.problems.record import Array
-from theorylab.solvers import categorical, dynamic_programming
+from theorylab.solvers import categorical
 from theorylab.solvers.categorical import Backup
 
 ROUNDS = 5
@@ -207,17 +205,6 @@ def sweep_contenders(process: MDP, grid: Array, laws: Array, names: Sequence[str
 # -- timing -------------------------------------------------------------------------------------------------------------------------
 
 
-def best_of(call: Callable[[], Any], seconds: float = 0.15) -> float:
-    """The fastest of as many calls as fit into the time, at least two."""
-    fastest, spent, calls = math.inf, 0.0, 0
-    while spent < seconds or calls < 2:
-        start = time.perf_counter()
-        call()
-        took = time.perf_counter() - start
-        fastest, spent, calls = min(fastest, took), spent + took, calls + 1
-    return fastest
-
-
 def compared(contenders: Sequence[Contender]) -> list[tuple[str, float, float, float, float]]:
     """(name, median, least and most ratio to the first, seconds) of each, timed in turn."""
     times: dict[str, list[float]] = {name: [] for name, _ in contenders}
@@ -251,6 +238,24 @@ def sweep_table(states: int, atoms: int, names: Sequence[str]) -> list[str]:
         if not name.startswith("limit") and error > 1e-12:
             raise SystemExit(f"{name}: differs from theorylab's sweep by {error:.2g}.")
     return table(f"## Sweep: {states:,} states, 4 actions, 5 successors, {atoms} atoms", compared(contenders))
+
+
+def rows(*, quick: bool = False) -> list[Row]:
+    """The same, for the table of all benchmarks; the compiled ways are theorylab's own, left behind."""
+    out: list[Row] = []
+    for states in (500,) if quick else (500, 10_000):
+        process, grid = evaluated(random_process(states, 4, 5)), np.linspace(0.0, 10.0, 51)
+        laws = np.random.default_rng(1).dirichlet(np.ones(51), states)
+        (_, ours), *others = sweep_contenders(
+            process,
+            grid,
+            laws,
+            ["theorylab", "NumPy", "SciPy"] if states <= 500 else ["theorylab", "SciPy", f"NumPy {np.__version__}, one"],
+        )
+        wanted = ours().copy()
+        peers = [Peer(name, call, agree(name, float(np.abs(call() - wanted).max()), 1e-12, "laws")) for name, call in others]
+        out += race("laws of returns", f"sweep, {states:,} states, 4 actions, 5 successors, 51 atoms", ours, peers)
+    return out
 
 
 def bandwidth() -> str:
@@ -292,56 +297,6 @@ def growth() -> list[str]:
     return lines
 
 
-# -- values ---------------------------------------------------------------------------------------------------------------------------
-
-
-def value_tables() -> list[str]:
-    """Time to values of certified sup-norm error 1e-8, theorylab and QuantEcon, sparse and dense."""
-    try:
-        from quantecon.markov import DiscreteDP
-        from scipy.sparse import csr_matrix
-    except ImportError:
-        return ["", "QuantEcon is not installed: values are not compared. Install it with: pip install quantecon"]
-    lines: list[str] = []
-    name = f"QuantEcon {installed('quantecon')}"
-    for states in (200, 1_000, 5_000, 20_000):
-        mdp = random_process(states, 4, 10)
-        model = dynamic_programming.Sparse.of(mdp)
-        P = csr_matrix((mdp.probabilities, mdp.successors, mdp.offsets), shape=(states * 4, states))
-        theirs = DiscreteDP(mdp.expected_rewards(), P, mdp.discount, np.arange(states * 4) // 4, np.arange(states * 4) % 4)
-        lines += value_table(
-            f"sparse, {states:,} states, 4 actions, 10 successors", partial(dynamic_programming.solve, model), theirs, name
-        )
-    for states in (200, 1_000, 3_000):
-        rng = np.random.default_rng(0)
-        P, R = rng.random((states, 4, states)), rng.random((states, 4))
-        P /= P.sum(axis=2, keepdims=True)
-        lines += value_table(
-            f"dense, {states:,} states, 4 actions",
-            partial(dynamic_programming.solve_dense, P, R, 0.9),
-            DiscreteDP(R, P, 0.9),
-            name,
-        )
-    return lines
-
-
-def value_table(title: str, ours: Callable[[], dynamic_programming.Values], theirs: Any, name: str) -> list[str]:
-    """One size. QuantEcon's own tolerance is set to the same 1e-8."""
-    found = ours()
-    contenders: list[Contender] = [("theorylab, enclosed to 1e-8", ours)]
-    for method in ("modified_policy_iteration", "value_iteration"):
-
-        def call(method: str = method) -> Any:
-            more = {"k": 5} if method.startswith("modified") else {}
-            return theirs.solve(method=method, epsilon=1e-8, max_iter=100_000, **more)
-
-        error = float(np.abs(call().v - found.value).max())
-        if error > 2e-8:
-            raise SystemExit(f"{name} {method}, {title}: its value differs by {error:.2g}.")
-        contenders.append((f"{name}, {method.replace('_', ' ')}", call))
-    return table(f"## Value: {title}", compared(contenders))
-
-
 def installed(package: str) -> str:
     """A version, or nothing."""
     try:
@@ -360,14 +315,13 @@ def main() -> None:
     lines += sweep_table(64, 51, [*compiled, "dense"])
     lines += ["", bandwidth()]
     lines += growth()
-    lines += value_tables()
     if options.write:
         head = [
-            "# Distributional dynamic programming: sweeps, and values",
+            "# Distributional dynamic programming: sweeps",
             "",
             f"Made by `python -m benchmarks.distributional --write`: {ROUNDS} rounds, contenders in turn, time over theorylab's of the same round",
             f"(above 1 is slower than theorylab), one thread. Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}, numba {installed('numba')}. Results",
-            "agree to 1e-12 (sweeps) and to the stated 1e-8 (values).",
+            "agree to 1e-12.",
         ]
         OUTPUT.write_text("\n".join([*head, *lines, ""]), encoding="utf-8")
 

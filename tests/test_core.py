@@ -699,7 +699,7 @@ ALLOWED = {
         "run.examples",
         "statistics",
     },
-    "run.observe": {"claim", "errors", "formula", "run.records", "statistics"},
+    "run.observe": {"claim", "errors", "formula", "kernels", "run.records", "statistics"},
     "run.worker": {"claim", "errors", "plugin", "registry", "run.records", "run.observe", "run.streams"},
     "run.execute": {"errors", "plugin", "registry", "run.cluster", "run.records", "run.worker"},
     "run.cluster": {"errors", "registry", "run.context", "run.records", "run.worker"},

@@ -99,3 +99,11 @@ def test_cache_folders_are_private(project):
     folders = list((project.cache / "kernels").iterdir())
     assert folders
     assert all(f.stat().st_mode & 0o077 == 0 for f in folders)
+
+
+def test_whoever_waits_for_a_compilation_is_told_once(command, tmp_path):
+    env = {"THEORYLAB_CACHE": str(tmp_path)}
+    first = command("check", "pav", "--seeds", 1, env=env)
+    assert first.stderr.count("Compiling for the first time") == 1
+    again = command("check", "pav", "--seeds", 1, env=env)
+    assert "Compiling" not in again.stderr

@@ -24,6 +24,18 @@ from numba.core.dispatcher import Dispatcher
 
 _LOCK = threading.Lock()
 
+_LISTENERS: list[Callable[[], None]] = []
+
+
+def when_compiling(call: Callable[[], None]) -> None:
+    """Have `call` called once, when a kernel is about to be compiled because no cache holds it: that takes seconds, and people wonder."""
+    _LISTENERS[:] = [call]
+
+
+def _tell() -> None:
+    while _LISTENERS:
+        _LISTENERS.pop()()
+
 
 def cache_root() -> Path | None:
     """Where compiled kernels live, or None when caching is off (THEORYLAB_CACHE=off)."""
@@ -111,17 +123,18 @@ class _DigestCache:
             cache.flush()
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
-        cache = self._open()
-        if cache is None:
-            return None
-        try:
-            return cache.load_overload(signature, target_context)
-        except Exception:  # damaged file: compile anew and write over it
+        cache, found = self._open(), None
+        if cache is not None:
             try:
-                cache.flush()
-            except OSError:
-                self._cache = None
-            return None
+                found = cache.load_overload(signature, target_context)
+            except Exception:  # damaged file: compile anew and write over it
+                try:
+                    cache.flush()
+                except OSError:
+                    self._cache = None
+        if found is None:
+            _tell()
+        return found
 
     def save_overload(self, signature: Any, data: Any) -> None:
         if (cache := self._open()) is not None:

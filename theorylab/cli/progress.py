@@ -20,7 +20,14 @@ class ConsoleWatcher(Watcher):
         self._task: Any = None
 
     def __enter__(self) -> ConsoleWatcher:
+        from theorylab.kernels import when_compiling
+
+        when_compiling(self.compiling)
         return self
+
+    def compiling(self) -> None:
+        """A kernel is compiled, which takes longer than a whole check will later."""
+        self.out.print("Compiling for the first time: this takes some seconds, once.", style="dim")
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._progress is not None:

@@ -12,6 +12,7 @@ import numpy as np
 from theorylab.claim import AtRate, Claim, Equals, WithProbability
 from theorylab.errors import describe
 from theorylab.formula import Formula
+from theorylab.kernels import kernel
 from theorylab.run.records import Observation, Suspect, Trace
 from theorylab.statistics.rounding import UNIT_ROUNDOFF
 
@@ -103,7 +104,7 @@ class _Stacked(Mapping[str, Any]):
         functions = [claim.bound, claim.within, claim.slack]
         formulas = [f for f in functions if isinstance(f, Formula)]
         used = {claim.measure}.union(*(f.names for f in formulas))
-        own = {name for name in used if any(row.is_measure(name) for row in rows)}
+        own = {name for name in used for row in rows if row.is_measure(name)}
         if len(rows) > 1 and any(not f.is_symbolic and own & set(f.names) for f in formulas):
             raise _Unlike
         arrays = {}
@@ -112,12 +113,13 @@ class _Stacked(Mapping[str, Any]):
                 arrays[name] = [np.asarray(row[name], dtype=np.float64) for row in rows]
             except (TypeError, ValueError):
                 raise _NoNumbers from None
-            if len({array.shape for array in arrays[name]}) > 1:
+            if len(rows) > 1 and len({array.shape for array in arrays[name]}) > 1:
                 raise _Unlike
         axes = max((array[0].ndim for array in arrays.values()), default=0)
         for name, stack in arrays.items():
             shape = stack[0].shape
-            self._stacked[name] = np.stack(stack).reshape((len(rows), *(1,) * (axes - len(shape)), *shape))
+            whole = np.stack(stack) if len(stack) > 1 else stack[0]
+            self._stacked[name] = whole.reshape((len(rows), *(1,) * (axes - len(shape)), *shape))
 
     def __getitem__(self, name: str) -> Any:
         return self._stacked[name] if name in self._stacked else self._first[name]
@@ -137,9 +139,7 @@ def _together(claim: Claim, rows: Sequence[Names]) -> list[Observation]:
     numbers = _numbers(claim, rows)
     if numbers is None:
         return [Observation(applies=False) for _ in rows]
-    flat = [a.reshape(len(rows), -1) for a in numbers]
-    problems = _unusable(claim, *flat)
-    seen = _compare(claim, rows, problems, *flat)
+    seen = _compare(claim, rows, numbers.reshape(5, len(rows), -1))
     if isinstance(claim.mode, AtRate):
         along = claim.mode.along if isinstance(claim.mode.along, str) else claim.mode.along.name
         for i, row in enumerate(rows):
@@ -155,9 +155,9 @@ def trace(claim: Claim, row: Names, label: str, seed: int) -> Trace | None:
             numbers = _numbers(claim, [row])
     except Exception:  # what is wrong with it is said by its observation
         return None
-    if numbers is None or numbers[0].ndim != 2 or numbers[0].shape[1] < 3:
+    if numbers is None or numbers.ndim != 3 or numbers.shape[2] < 3:
         return None
-    measured, bound, _, low, high = (a[0] for a in numbers)
+    measured, bound, _, low, high = numbers[:, 0]
     if not (np.isfinite(measured).all() and np.isfinite(bound).all()):
         return None
     x_label, x = "entry", np.arange(measured.size, dtype=np.float64)
@@ -179,8 +179,8 @@ def _shown(measured: Any, bound: Any, relation: str) -> Any:
     return np.union1d(at, [tightest])
 
 
-def _numbers(claim: Claim, rows: Sequence[Names]) -> list[Any] | None:
-    """Measured, bound, slack and both ends of the range, of one shape with a leading trial axis; None where nothing was measured."""
+def _numbers(claim: Claim, rows: Sequence[Names]) -> Any:
+    """(5, trials, ...): measured, bound, slack and both ends of the range, of one shape; None where nothing was measured."""
     if all(claim.measure not in row for row in rows):  # the run leaves a measure out where it has no meaning
         return None
     names = _Stacked(claim, rows)
@@ -195,7 +195,10 @@ def _numbers(claim: Claim, rows: Sequence[Names]) -> list[Any] | None:
     shape = np.broadcast_shapes(measured.shape, bound.shape, slack.shape, low.shape, high.shape)
     if len(shape) == 0 or shape[0] != len(rows):  # a measure that is an instance field
         shape = (len(rows), *shape)
-    return [np.broadcast_to(a, shape) for a in (measured, bound, slack, low, high)]
+    numbers = np.empty((5, *shape))
+    for i, array in enumerate((measured, bound, slack, low, high)):
+        numbers[i] = array
+    return numbers
 
 
 def _slack(claim: Claim, names: _Stacked, measured: Any, bound: Any) -> Any:
@@ -215,110 +218,148 @@ def _range(claim: Claim, names: _Stacked) -> tuple[Any, Any]:
     return np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
 
 
-def _unusable(claim: Claim, measured: Any, bound: Any, slack: Any, low: Any, high: Any) -> list[str | None]:
-    """Per trial, what makes its numbers no data: NaN anywhere, infinity anywhere but in the bound of a rate without constant."""
-    problems: list[str | None] = [None] * len(measured)
-    if (np.isnan(low) | np.isnan(high)).any():
-        for i in np.flatnonzero((np.isnan(low) | np.isnan(high)).any(axis=1)):
-            problems[i] = "its declared range is NaN"
-    # In reverse, so that what is named is the measure before its bound before its slack.
-    for what, array in (("its slack", slack), ("its bound", bound), (f"measure {claim.measure!r}", measured)):
-        bad = np.isnan(array) if isinstance(claim.mode, AtRate) and array is bound else ~np.isfinite(array)
-        if bad.any():
-            for i in np.flatnonzero(bad.any(axis=1)):
-                entry = int(np.argmax(bad[i]))
-                problems[i] = f"{what} is {array[i, entry]} at entry {entry}"
-    return problems
+#: What `_tally` may find unusable in a trial, and columns of what it counts.
+RANGE_IS_NAN, SLACK_IS_BAD, BOUND_IS_BAD, MEASURE_IS_BAD = range(1, 5)
+FAULT, FAULT_AT, OUTSIDE_AT, TELLING, EMPTY, TIES, BEYOND, ABOVE, TIGHTEST_AT = range(9)
+
+#: Relations as `_tally` takes them.
+RELATIONS = {"<=": 1, ">=": -1, "==": 0}
 
 
-def _outside(claim: Claim, measured: Any, slack: Any, low: Any, high: Any) -> dict[int, str]:
-    """By trial, whether the measure leaves the range that it is said never to leave; a slack of rounding is granted."""
-    outside = (measured < low - slack) | (measured > high + slack)
-    said = {}
-    for k in np.flatnonzero(outside.any(axis=1)) if outside.any() else ():
-        i = int(np.argmax(outside[k]))
-        said[int(k)] = (
-            f"measure {claim.measure!r} is {measured[k, i]:.9g} at entry {i}, outside its declared range "
-            f"[{low[k, i]:.6g}, {high[k, i]:.6g}]"
-        )
-    return said
+@kernel
+def _tally(numbers, relation, bound_may_be_infinite, counts, tightness):  # type: ignore[no-untyped-def]
+    """Every entry of every trial compared once: counts (trials, 9), tightness (trials,), -inf where there is none.
+
+    numbers   (5, trials, entries): measured, bound, slack, low, high
+    relation  1: <=, -1: >=, 0: ==
+
+    A trial is unusable where anything is NaN, or infinite but in the range and in the bound of a rate without constant; what is named is the measure
+    before its bound before its slack. An entry is empty where the bound allows all of the range. Ratios are read only where their denominator is far from
+    zero. A slack of rounding is granted to the range.
+    """
+    for k in range(numbers.shape[1]):
+        counts[k, :] = 0
+        counts[k, OUTSIDE_AT] = -1
+        best, best_error = -np.inf, -np.inf
+        for i in range(numbers.shape[2]):
+            measured, bound, slack, low, high = (
+                numbers[0, k, i],
+                numbers[1, k, i],
+                numbers[2, k, i],
+                numbers[3, k, i],
+                numbers[4, k, i],
+            )
+            fault = 0
+            if not math.isfinite(measured):
+                fault = MEASURE_IS_BAD
+            elif math.isnan(bound) or (math.isinf(bound) and not bound_may_be_infinite):
+                fault = BOUND_IS_BAD
+            elif not math.isfinite(slack):
+                fault = SLACK_IS_BAD
+            elif math.isnan(low) or math.isnan(high):
+                fault = RANGE_IS_NAN
+            if fault > counts[k, FAULT]:
+                counts[k, FAULT], counts[k, FAULT_AT] = fault, i
+            if counts[k, OUTSIDE_AT] < 0 and (measured < low - slack or measured > high + slack):
+                counts[k, OUTSIDE_AT] = i
+            if relation == 0:
+                excess = abs(measured - bound)
+                counts[k, TELLING] += 1
+                counts[k, BEYOND] += excess > slack
+                counts[k, ABOVE] += excess > 0.0
+                if excess - slack > best_error:
+                    best_error = excess - slack
+                    counts[k, TIGHTEST_AT] = i
+                continue
+            excess = (measured - bound) * relation
+            if (bound >= high) if relation > 0 else (bound <= low):
+                counts[k, EMPTY] += 1
+                continue
+            counts[k, TELLING] += 1
+            counts[k, BEYOND] += excess > slack
+            counts[k, TIES] += abs(excess) <= slack
+            counts[k, ABOVE] += excess > 0.0
+            top, bottom = (measured, bound) if relation > 0 else (bound, measured)
+            if bottom > NOISE * slack and top / bottom > best:
+                best = top / bottom
+                counts[k, TIGHTEST_AT] = i
+        tightness[k] = best
 
 
-def _compare(
-    claim: Claim,
-    rows: Sequence[Names],
-    problems: Sequence[str | None],
-    measured: Any,
-    bound: Any,
-    slack: Any,
-    low: Any,
-    high: Any,
-) -> list[Observation]:
-    if claim.relation == "==":
-        excess = np.abs(measured - bound)
-        vacuous = np.zeros(measured.shape, dtype=bool)
-        ratio = None
-    elif claim.relation == ">=":
-        excess, vacuous = bound - measured, bound <= low
-        ratio = np.divide(bound, measured, out=np.full(measured.shape, -math.inf), where=measured > NOISE * slack)
-    else:
-        excess, vacuous = measured - bound, bound >= high
-        ratio = np.divide(measured, bound, out=np.full(measured.shape, -math.inf), where=bound > NOISE * slack)
-    telling = ~vacuous
-    beyond = telling & (excess > slack)
-    ties = telling & (np.abs(excess) <= slack) if claim.relation != "==" else np.zeros(measured.shape, dtype=bool)
-    above = telling & (excess > 0.0)
-    statistical = not claim.mode.is_pathwise
-    outside = _outside(claim, measured, slack, low, high)
-    # What rounding carried over an end of the range is put back: the tests of means take no value outside.
-    inside = np.clip(measured, low, high)
-    if ratio is not None:
-        tightness = np.where(telling, ratio, -math.inf)
-        tight = tightness.argmax(axis=1)
-    else:
-        tight = (excess - slack).argmax(axis=1)
-    # Counted for all trials at once: a few array operations per claim, not per trial.
-    counts = [array.sum(axis=1).tolist() for array in (telling, vacuous, ties, beyond, above)]
-    probable = isinstance(claim.mode, WithProbability)
+def _fault(claim: Claim, fault: int, entry: int, numbers: Any) -> str:
+    """What makes a trial's numbers no data, in words."""
+    if fault == RANGE_IS_NAN:
+        return "its declared range is NaN"
+    what, row = {
+        MEASURE_IS_BAD: (f"measure {claim.measure!r}", 0),
+        BOUND_IS_BAD: ("its bound", 1),
+        SLACK_IS_BAD: ("its slack", 2),
+    }[fault]
+    return f"{what} is {numbers[row, entry]} at entry {entry}"
+
+
+def _outside(claim: Claim, entry: int, numbers: Any) -> str:
+    """That the measure leaves the range that it is said never to leave."""
+    return (
+        f"measure {claim.measure!r} is {numbers[0, entry]:.9g} at entry {entry}, outside its declared range "
+        f"[{numbers[3, entry]:.6g}, {numbers[4, entry]:.6g}]"
+    )
+
+
+def _compare(claim: Claim, rows: Sequence[Names], numbers: Any) -> list[Observation]:
+    counts, tightness = np.empty((len(rows), 9), dtype=np.int64), np.empty(len(rows))
+    _tally(numbers, RELATIONS[claim.relation], isinstance(claim.mode, AtRate), counts, tightness)
+    statistical, probable, is_identity = (
+        not claim.mode.is_pathwise,
+        isinstance(claim.mode, WithProbability),
+        claim.relation == "==",
+    )
     out = []
-    for k, (entries, empty, tied, over, failed) in enumerate(zip(*counts, strict=True)):
-        if (problem := problems[k]) is not None:
-            out.append(Observation(problem=problem))
+    for k, (found, ratio) in enumerate(zip(counts.tolist(), tightness.tolist(), strict=True)):
+        if found[FAULT]:
+            out.append(Observation(problem=_fault(claim, found[FAULT], found[FAULT_AT], numbers[:, k])))
             continue
-        at, best = int(tight[k]), None
-        has_ratio = ratio is not None and entries and math.isfinite(tightness[k, at])
-        if has_ratio or claim.relation == "==":
-            best = _entry(at, measured[k], bound[k], slack[k])
+        entries, empty, over, at = found[TELLING], found[EMPTY], found[BEYOND], found[TIGHTEST_AT]
+        has_ratio = not is_identity and math.isfinite(ratio)
+        columns: dict[str, Any] = {}
+        if statistical:
+            measured, bound, _, low, high = numbers[:, k]
+            # What rounding carried over an end of the range is put back: the tests of means take no value outside.
+            kept = {"values": np.clip(measured, low, high), "bounds": bound, "lows": low, "highs": high}
+            columns = {name: tuple(array.tolist()) for name, array in kept.items()}
         out.append(
             Observation(
                 entries=entries,
                 vacuous=empty,
-                ties=tied,
-                suspects=_suspects(beyond[k], excess[k], measured[k], bound[k], slack[k]) if over else (),
+                ties=found[TIES],
+                suspects=_suspects(claim, numbers[:, k]) if over else (),
                 beyond=over,
-                tightness=float(tightness[k, at]) if has_ratio else None,
-                tightest=best,
-                values=tuple(inside[k].tolist()) if statistical else (),
-                bounds=tuple(bound[k].tolist()) if statistical else (),
-                lows=tuple(low[k].tolist()) if statistical else (),
-                highs=tuple(high[k].tolist()) if statistical else (),
-                failed=bool(failed) if probable else False,
-                tied=bool(tied and not over) if probable else False,
+                tightness=ratio if has_ratio else None,
+                tightest=_entry(at, numbers[:, k]) if has_ratio or is_identity else None,
+                failed=bool(found[ABOVE]) if probable else False,
+                tied=bool(found[TIES] and not over) if probable else False,
                 informative_from=informative_from(claim, rows[k]) if empty else None,
-                problem=outside.get(k),
+                problem=_outside(claim, found[OUTSIDE_AT], numbers[:, k]) if found[OUTSIDE_AT] >= 0 else None,
+                **columns,
             )
         )
     return out
 
 
-def _suspects(beyond: Any, excess: Any, measured: Any, bound: Any, slack: Any) -> tuple[Suspect, ...]:
+def _suspects(claim: Claim, numbers: Any) -> tuple[Suspect, ...]:
+    """The first entries beyond the slack, and the worst."""
+    measured, bound, slack, low, high = numbers
+    sign = RELATIONS[claim.relation]
+    excess = (measured - bound) * sign if sign else np.abs(measured - bound)
+    empty = bound >= high if sign > 0 else bound <= low if sign < 0 else np.zeros(measured.shape, dtype=bool)
+    beyond = ~empty & (excess > slack)
     worst = int(np.argmax(np.where(beyond, excess / np.maximum(slack, 1e-300), -1.0)))
     chosen = sorted({worst, *map(int, np.flatnonzero(beyond)[: MOST_SUSPECTS - 1])})
-    return tuple(_entry(i, measured, bound, slack) for i in chosen)
+    return tuple(_entry(i, numbers) for i in chosen)
 
 
-def _entry(i: int, measured: Any, bound: Any, slack: Any) -> Suspect:
-    return Suspect(i, float(measured[i]), float(bound[i]), float(slack[i]))
+def _entry(i: int, numbers: Any) -> Suspect:
+    return Suspect(i, *numbers[:3, i].tolist())
 
 
 #: Answers of `informative_from`: seeds of one instance mostly ask the same question. Forgotten when it outgrows its size.
@@ -344,29 +385,49 @@ def informative_from(claim: Claim, names: Names) -> float | None:
     return _STARTS[key]
 
 
+#: Powers of two among which the start is looked for, and parts into which a bracket is cut at a time.
+LEAST_POWER, MOST_POWER, PARTS = -40, 996, 64
+
+
 def _first_informative(claim: Claim, names: Names) -> float | None:
-    def says_something(x: float) -> bool:
+    """The start, among powers of two and then in ever finer parts of a bracket; many places at a time, since a call costs more than its numbers."""
+    others = [
+        np.ndim(names[name])
+        for name in {*claim.bound.names, *(claim.within.names if claim.within is not None else ())} - {claim.along}
+        if name in names
+    ]
+    axes = max(others, default=0)
+
+    def says_something(places: Any) -> Any:
+        x = places.reshape(-1, *(1,) * axes)
         at = _Override(names, claim.along, x)
         low, high = claim.within(at) if claim.within is not None else (-math.inf, math.inf)
         value = claim.bound(at)
-        return bool(np.all(value > low)) if claim.relation == ">=" else bool(np.all(value < high))
+        telling = np.asarray(value > low if claim.relation == ">=" else value < high)
+        shape = np.broadcast_shapes(telling.shape, x.shape)
+        return np.broadcast_to(telling, shape).reshape(len(places), -1).all(axis=1)
 
     try:
-        top = 1.0
-        while not says_something(top):
-            top *= 2.0
-            if top > 1e300:
-                return None
-        bottom = top / 2.0
-        while top <= 1.0 and top > 1e-12 and says_something(top / 2.0):  # it may say something from below 1 on
-            top /= 2.0
-        bottom = top / 2.0
+        powers = np.exp2(np.arange(LEAST_POWER, MOST_POWER + 1.0))
+        telling = says_something(powers)
+        first = -LEAST_POWER + int(np.argmax(telling[-LEAST_POWER:]))  # from 1 on
+        if not telling[first]:
+            return None
+        if first == -LEAST_POWER:  # it may say something from below 1 on
+            while first > 0 and telling[first - 1]:
+                first -= 1
+        if first == 0:
+            return float(powers[0])
+        bottom, top = powers[first - 1], powers[first]
         while top - bottom > 1e-9 * top:
-            middle = 0.5 * (top + bottom)
-            top, bottom = (middle, bottom) if says_something(middle) else (top, middle)
+            inside = np.linspace(bottom, top, PARTS + 1)[1:]
+            telling = says_something(inside)
+            telling[-1] = True
+            first = int(np.argmax(telling))
+            bottom, top = (inside[first - 1] if first else bottom), inside[first]
     except (KeyError, ValueError, TypeError, ZeroDivisionError, OverflowError):
         return None
-    return top
+    return float(top)
 
 
 class _Override(Mapping[str, Any]):

@@ -16,29 +16,24 @@ from theorylab.errors import SolverError
 from theorylab.kernels import kernel
 from theorylab.problems.preference_game import PreferenceGame
 from theorylab.problems.record import Array
+from theorylab.solvers.elementary import exp_below
 
 
 @kernel
-def log_softmax_kernel(z, out):  # type: ignore[no-untyped-def]
+def log_softmax_kernel(z, out, p):  # type: ignore[no-untyped-def]
+    """out = log softmax(z), p = softmax(z)."""
     top = z[0]
     for i in range(1, z.size):
         top = max(top, z[i])
+    for i in range(z.size):  # apart from the sum: so it is done on vectors
+        p[i] = exp_below(z[i] - top)
     total = 0.0
     for i in range(z.size):
-        total += math.exp(z[i] - top)
-    shift = top + math.log(total)
+        total += p[i]
+    shift, share = top + math.log(total), 1.0 / total
     for i in range(z.size):
         out[i] = z[i] - shift
-
-
-@kernel
-def win_rates_kernel(losses, log_policy, out):  # type: ignore[no-untyped-def]
-    """out[y] = P(y > policy); `losses[z, y] = P[y, z]`, swept by columns so that the inner loop is a vector operation."""
-    out[:] = 0.0
-    for z in range(log_policy.size):
-        p = math.exp(log_policy[z])
-        for y in range(out.size):
-            out[y] += p * losses[z, y]
+        p[i] *= share
 
 
 @kernel
@@ -57,8 +52,8 @@ def _newton_kernel(skew, log_reference, tau, log_policy):  # type: ignore[no-unt
         goal = 1e-14 * max(1.0, 1.0 / level)
         for i in range(n):
             shifted[i] = log_reference[i] + z[i]
-        log_softmax_kernel(shifted, log_policy)
-        norm = _residual(skew, log_policy, z, level, residual, p)
+        log_softmax_kernel(shifted, log_policy, p)
+        norm = _residual(skew, p, z, level, residual)
         for _ in range(100):
             if norm <= goal:
                 break
@@ -77,8 +72,8 @@ def _newton_kernel(skew, log_reference, tau, log_policy):  # type: ignore[no-unt
                 for i in range(n):
                     trial[i] = z[i] - length * step[i]
                     shifted[i] = log_reference[i] + trial[i]
-                log_softmax_kernel(shifted, log_policy)
-                new_norm = _residual(skew, log_policy, trial, level, residual, p)
+                log_softmax_kernel(shifted, log_policy, p)
+                new_norm = _residual(skew, p, trial, level, residual)
                 if new_norm <= norm * (1.0 - length / 10.0):
                     improved = True
                     break
@@ -86,8 +81,8 @@ def _newton_kernel(skew, log_reference, tau, log_policy):  # type: ignore[no-unt
             if not improved:  # rounding has been reached: keep the better of the two
                 for i in range(n):
                     shifted[i] = log_reference[i] + z[i]
-                log_softmax_kernel(shifted, log_policy)
-                norm = _residual(skew, log_policy, z, level, residual, p)
+                log_softmax_kernel(shifted, log_policy, p)
+                norm = _residual(skew, p, z, level, residual)
                 break
             z[:] = trial
             norm = new_norm
@@ -97,11 +92,9 @@ def _newton_kernel(skew, log_reference, tau, log_policy):  # type: ignore[no-unt
 
 
 @kernel
-def _residual(skew, log_policy, z, tau, out, p):  # type: ignore[no-untyped-def]
+def _residual(skew, p, z, tau, out):  # type: ignore[no-untyped-def]
     n = z.size
     worst = 0.0
-    for i in range(n):
-        p[i] = math.exp(log_policy[i])
     for i in range(n):
         total = 0.0
         for j in range(n):

@@ -274,7 +274,7 @@ def _require_numbers(spread: float) -> None:
 
 def _by_matching(table: Array, accuracy: float, most: int) -> MatrixEquilibrium:
     m, n = table.shape
-    spread = float(np.ptp(table))
+    spread = float(table.max()) - float(table.min())
     _require_numbers(spread)
     wanted = accuracy * spread
     x_regret, y_regret, x, y, x_sum, y_sum = (

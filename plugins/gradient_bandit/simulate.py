@@ -156,8 +156,11 @@ def simulate(  # type: ignore[no-untyped-def]
             for b in range(n):
                 z = c * w[b]
                 theta[b] += z
-                w[b] *= 1.0 + z * (1.0 + z * (C2 + z * (C3 + z * (C4 + z * (C5 + z * (C6 + z * (C7 + z * (C8 + z * (C9 + z * (
-                    C10 + z * (C11 + z * C12)))))))))))  # fmt: skip
+                y = (
+                    z * z
+                )  # the sum by halves and quarters: with few arms each pull waits for the one before, and this chain is short
+                head = ((1.0 + z) + y * (C2 + z * C3)) + (y * y) * ((C4 + z * C5) + y * (C6 + z * C7))
+                w[b] *= head + ((y * y) * (y * y)) * (((C8 + z * C9) + y * (C10 + z * C11)) + (y * y) * C12)
             w[arm] *= boost[arm, column] if column >= 0 and not with_baseline else math.exp(step)
             theta[arm] += step
         else:

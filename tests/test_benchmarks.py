@@ -92,6 +92,7 @@ def test_the_page_has_every_row_and_marks_what_is_missed(part, tmp_path):
     text = everything.markdown(rows, {"growth": ["| a |", "| --- |", "| 1 |"]})
     assert "1 of 2 rows are as wanted" in text
     assert "| work two | 0.5 | peer 2.0 | 0.5 | 0.4 .. 0.6 | **1** |" in text
+    assert "- work two, peer 2.0: 0.5 (0.4 .. 0.6), wanted 1." in text
     assert "peer 3.0 (it stops too early)" in text
     assert "## Growth" in text
     again = everything.replaced(text, "growth", ["| b |", "| --- |", "| 2 |"])

@@ -269,7 +269,7 @@ def test_frozen_lake_through_the_command_line(command, tmp_path):
     assert float(row[1]) == pytest.approx(0.0729486858, abs=2e-6)
     assert float(row[2]) == pytest.approx(0.0729486858, abs=2e-6)
     assert float(row[3]) == pytest.approx(0.5420259320, abs=2e-6)
-    names = sorted(p.name for p in (tmp_path / "figures").iterdir())
+    names = sorted(p.name for p in (tmp_path / "figures").iterdir() if p.is_file())
     assert names == ["returns-gym-FrozenLake-v1.png", "returns-gym-FrozenLake-v1.svg"]
 
 

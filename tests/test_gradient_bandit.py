@@ -456,8 +456,10 @@ def test_figures_are_drawn(command, tmp_path):
         tmp_path / "plots",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    names = {path.name for path in (tmp_path / "plots").iterdir()}
+    names = {path.name for path in (tmp_path / "plots").iterdir() if path.is_file()}
     assert names == {"learning-curves-two-arms.png", "learning-curves-two-arms.svg"}
+    claims = {path.name for path in (tmp_path / "plots" / "claims").iterdir()}
+    assert claims == {"unbiased.png", "unbiased.svg"}
     import xml.etree.ElementTree as ElementTree
 
     text = (tmp_path / "plots" / "learning-curves-two-arms.svg").read_text(encoding="utf-8")

@@ -426,7 +426,7 @@ def test_evidence_in_plain_words(checked, name, text):
 def test_what_was_found_and_what_to_do_next(checked):
     _, _, document = checked
     assert words.found(document) == (
-        "3 of 9 claims held on every problem tried; 1 known to be false fell, as expected; 1 fell that should hold: variance-is-small; "
+        "3 of 9 claims held on every problem they speak of; 1 known to be false fell, as expected; 1 fell that should hold: variance-is-small; "
         "3 could not be decided; 1 says nothing at this scale."
     )
     why, command = words.next_step(document)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -231,7 +231,13 @@ def check(
         with_pictures=figures, with_traces=True, **options,
     )  # fmt: skip
     store = Ledger.open(Path(ledger) if ledger is not None else None)
-    command = f"theorylab.check({plugin!r}, seeds={seeds})"
+    asked = (
+        {"seeds": seeds}
+        | ({"claims": list(claims)} if claims else {})
+        | ({"instance": request.instance} if instance else {})
+        | options
+    )
+    command = f"theorylab.check({', '.join([repr(plugin), *(f'{name}={value!r}' for name, value in asked.items())])})"
     report = with_proof_steps(save_counterexamples(make(request, command, Watcher(), store)))
     document = conclude(report, exit_status(report), store)
     assert report.run_id is not None
@@ -245,12 +251,6 @@ def open_run(name: str = "last", *, ledger: str | Path = DEFAULT) -> Run:
     store = Ledger.open_to_read(Path(ledger))
     row = store.run(name)
     return Run(document_of(row), store, row)
-
-
-def runs(*, ledger: str | Path = DEFAULT) -> Iterator[Run]:
-    """Every finished run that the ledger holds, the latest first."""
-    store = Ledger.open_to_read(Path(ledger))
-    return (Run(row.document, store, row) for row in store.runs() if row.document is not None)
 
 
 def _pandas() -> Any:

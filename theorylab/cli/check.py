@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from theorylab.cli.ledger_option import ledger_option, ledger_path
-from theorylab.cli.options import Duration, SeedCount, Trial, probability, running_options
+from theorylab.cli.options import Duration, SeedCount, Trial, drawing_options, probability, running_options
 
 
 @click.command("check", short_help="Check what a plugin's theorems say.")
@@ -39,19 +39,7 @@ from theorylab.cli.options import Duration, SeedCount, Trial, probability, runni
     metavar="TIME",
     help="Begin nothing new after this, as in 5m; judge what was finished.",
 )
-@click.option(
-    "--plots",
-    metavar="DIR",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Draw the plugin's figures, and one of each claim, into DIR.",
-)
-@click.option(
-    "--html",
-    "page",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the report as one page, pictures included.",
-)
+@drawing_options
 @click.option("--strict", is_flag=True, help="Exit with 4 if a claim is inconclusive or vacuous.")
 @click.option(
     "--cluster", metavar="ADDRESS", help="Run on Dask: tcp://HOST:PORT, a scheduler file, or local:N. Never changes a result."
@@ -121,22 +109,24 @@ def check_command(
     store = Ledger.open(where) if where is not None or is_drawn else None
     if resume:
         request = resumed(request, store, where)
-    if plots is not None:
+    if is_drawn:  # what is missing is said before the run, not after it
         from theorylab.report.plots import require_matplotlib
 
-        require_matplotlib()  # said before the run, not after it
+        require_matplotlib()
     if page is not None:
-        from theorylab.report.page import require_jinja
+        from theorylab.report.page import require_jinja, require_place
 
         require_jinja()
+        require_place(page)
     watcher = ConsoleWatcher(console(sys.stderr), wants_progress()) if style == "table" or wants_progress() else None
     with watcher or nullcontext():
         report = check(request, command_line(), watcher or Watcher(), store)
     report = with_proof_steps(save_counterexamples(report))
     status = exit_status(report, strict)
     document = conclude(report, status, store)
-    if (page is not None or plots is not None) and store is not None and report.run_id is not None:
-        draw(Run(document, store, store.run(report.run_id)), page, plots)
+    drawn = (
+        Run(document, store, store.run(report.run_id)) if is_drawn and store is not None and report.run_id is not None else None
+    )
     document = {name: value for name, value in document.items() if name != PAGE}
     if junit is not None:
         from theorylab.report.junit import save_junit
@@ -151,6 +141,8 @@ def check_command(
         print_github(document, last_line(document))
     else:
         print_report(report, console(), verbose=verbose)
+    if drawn is not None:  # after the verdicts, which a full disk does not take away
+        draw(drawn, page, plots)
     if store is not None and store.trouble and where is not None:
         print(f"Warning: {store.trouble}", file=sys.stderr)
     if report.interrupted and store is not None and where is not None and not store.trouble:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -105,3 +106,12 @@ def running_options(function: F) -> F:
     ):  # fmt: skip
         function = option(function)
     return function
+
+
+def drawing_options(function: F) -> F:
+    """`--html` and `--plots`."""
+    page = click.option("--html", "page", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
+                        help="Write the report as one page, pictures included.")  # fmt: skip
+    plots = click.option("--plots", metavar="DIR", type=click.Path(file_okay=False, path_type=Path),
+                         help="Draw the plugin's figures, and one of each claim, into DIR.")  # fmt: skip
+    return page(plots(function))

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from theorylab.cli.ledger_option import ledger_option, ledger_path
+from theorylab.cli.options import drawing_options
 
 
 def _open(ledger: str | None) -> Any:
@@ -49,16 +50,7 @@ def runs_command(ledger: str | None, style: str) -> int:
 @click.argument("run")
 @ledger_option
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
-@click.option(
-    "--html",
-    "page",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the report as one page, pictures included.",
-)
-@click.option(
-    "--plots", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Draw a picture of each claim into DIR."
-)
+@drawing_options
 @click.option("-v", "--verbose", is_flag=True, help="Say of every claim what it states and what was found.")
 def report_command(run: str, ledger: str | None, style: str, page: Path | None, plots: Path | None, verbose: bool) -> int:
     """Show the report of RUN again, from the ledger; nothing is run. Exits with the run's own status."""

@@ -241,10 +241,18 @@ def fragment(document: Mapping[str, Any]) -> str:
     )  # fmt: skip
 
 
-def save_page(path: Path, text: str) -> None:
-    """Write the file, whole or not at all. Raises UsageError where that cannot be done."""
+def require_place(path: Path) -> None:
+    """Make the page's folder. Raises UsageError where that cannot be done."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--html {path}: {error.strerror or error}.") from None
+
+
+def save_page(path: Path, text: str) -> None:
+    """Write the file, whole or not at all. Raises UsageError where that cannot be done."""
+    require_place(path)
+    try:
         write_whole(path, text)
     except OSError as error:
         raise UsageError(f"--html {path}: {error.strerror or error}.") from None

@@ -118,7 +118,7 @@ def found(document: Mapping[str, Any]) -> str:
     missing = [c for c in claims if not c["as_expected"] and c["verdict"] not in ("REFUTED", "ERROR")]
     parts = []
     if groups["SUPPORTED"]:
-        parts.append(f"{len(groups['SUPPORTED'])} of {_many(len(claims), 'claim')} held on every problem tried")
+        parts.append(f"{len(groups['SUPPORTED'])} of {_many(len(claims), 'claim')} held on every problem they speak of")
     if groups["CONSISTENT"]:
         parts.append(f"{len(groups['CONSISTENT'])} cannot be told from their bound or rate")
     if expected:

@@ -83,9 +83,8 @@ class _Search:
     """What the running search has seen."""
 
     examples: int = 0
-    tightness: dict[str, float] = field(default_factory=dict)
     tightest: dict[str, Any] = field(default_factory=dict)
-    history: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    history: dict[str, list[tuple[int, float]]] = field(default_factory=dict)  # instances tried and ratio, whenever it rose
     violating: dict[str, Any] = field(default_factory=dict)  # last instance that raised: the shrunk one, when the engine is done
     problems: list[tuple[str, Any]] = field(default_factory=list)
 
@@ -134,8 +133,8 @@ def hunt(
         if instance is not None:
             told(search.examples, f"confirming {claim.name}")
             verdict, plans[claim.name] = _confirmed(plugin, request, claim, instance, parameters, dropped)
-        tightness = search.tightness.get(claim.name) if claim.relation != "==" else None  # an identity has none
-        history = tuple(search.history.get(claim.name, ())) if tightness is not None else ()
+        history = tuple(search.history.get(claim.name, ())) if claim.relation != "==" else ()  # an identity has no tightness
+        tightness = history[-1][1] if history else None
         finds.append(Find(claim.name, tightness, search.tightest.get(claim.name), verdict, instance, history))
     seconds = time.monotonic() - started
     target = request.locator.value if request.locator.is_file else plugin.name
@@ -245,9 +244,10 @@ def _look(
     if not seen:
         return None, False
     ratio = _ratio(claim, seen)
-    if ratio is not None and ratio > search.tightness.get(claim.name, -math.inf):
-        search.tightness[claim.name], search.tightest[claim.name] = ratio, subject.instance
-        search.history.setdefault(claim.name, []).append((search.examples, ratio))
+    rises = search.history.setdefault(claim.name, [])
+    if ratio is not None and ratio > (rises[-1][1] if rises else -math.inf):
+        search.tightest[claim.name] = subject.instance
+        rises.append((search.examples, ratio))
     score = math.log(ratio) if ratio is not None and ratio > 0.0 else None
     if claim.mode.is_pathwise:
         return score, _is_violated(plugin, claim, dataclasses.replace(work, claims=(claim.name,)), subject, results)

@@ -278,7 +278,7 @@ def test_seeds_that_share_an_instance_count_once_for_the_family(monkeypatch):
 def test_every_suspect_entry_must_be_settled(monkeypatch, entries, status):
     """Floats say that many entries are beyond the bound; exact replay says of each that it looked at that it is not."""
     plugin = make_plugin(lambda game, rng, *, n: {"x": np.full(entries, 1.0 + 1e-9)}, Always(slack=1e-12), lambda: 1)
-    twin_of(lambda game, rng, until, *, n: {"x": [iv.mpf(0.5)] * entries})(plugin)
+    twin_of(lambda game, rng, until, *, n: {"x": [1 - iv.mpf(1e-9)] * entries})(plugin)
     verdict = judged(plugin, monkeypatch, seeds=1)
     assert verdict.status == status, verdict.reason
 
@@ -300,6 +300,19 @@ def test_identity_is_confirmed_or_refuted(monkeypatch):
     assert judged(good, monkeypatch, seeds=1).status == "SUPPORTED"
     bad = make_plugin(lambda game, rng, *, n: {"x": 1.0 - 1e-9}, Equals(1e-12), lambda: 1)
     assert judged(bad, monkeypatch, seeds=1).status == "REFUTED"
+
+
+def test_a_run_that_its_exact_replay_contradicts_is_an_error(monkeypatch):
+    """The claim holds in the replay, and not because of rounding in the run: one of the two is wrong, and neither may pass."""
+
+    def plugin_with(recorded):
+        plugin = make_plugin(lambda game, rng, *, n: {"x": recorded}, Always(slack=1e-12), lambda: 2)
+        return twin_of(lambda game, rng, until, *, n: {"x": iv.mpf(1.5)})(plugin)
+
+    verdict = judged(plugin_with(2.1), monkeypatch, seeds=1)
+    assert verdict.status == "ERROR" and not verdict.as_expected
+    assert "x = 2.1 (bound 2) was recorded, 1.5 (2) replayed in interval arithmetic at 106 bits" in verdict.reason
+    assert judged(plugin_with(1.9), monkeypatch, seeds=1).status == "SUPPORTED"  # nothing to be suspected, nothing replayed
 
 
 def test_identities_are_replayed_exactly(monkeypatch):

@@ -343,9 +343,13 @@ def test_rotation_speeds_stay_below_one_half(game):
     assert games.rotation_speeds(game, game.log_reference).max() <= 0.5 + 1e-12
 
 
-def test_a_batch_of_seeds_is_the_same_to_the_bit_as_one_by_one():
-    game = random_game(np.random.default_rng(21))
-    starts = np.log(np.random.default_rng(0).dirichlet(np.ones(game.action_count), (7, len(game.prompts))))
+@pytest.mark.parametrize("prompts", [1, 3])
+@pytest.mark.parametrize("n", [3, 4, 6, 9])
+def test_a_batch_of_seeds_is_the_same_to_the_bit_as_one_by_one(prompts, n):
+    rng = np.random.default_rng(21)
+    skew = np.triu(rng.uniform(-0.5, 0.5, (prompts, n, n)), 1)
+    game = from_reference(0.5 + skew - skew.transpose(0, 2, 1), rng.dirichlet(np.ones(n), prompts), 0.2)
+    starts = np.log(rng.dirichlet(np.ones(n), (7, prompts)))
     eta = rates(40, game.tau)
     pull = np.minimum(0.9, eta * game.tau)
     batch = mirror_descent(game, starts, pull, eta)

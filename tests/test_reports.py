@@ -262,6 +262,57 @@ def test_the_tightest_instance_is_marked_and_the_empty_part_is_shaded(run):
     assert ratios.max() == pytest.approx(1.25)
 
 
+RANDOM = """
+from dataclasses import dataclass
+import numpy as np
+from theorylab import Always, Instance, Plugin
+plugin = Plugin("random", api=1, title="t", source="s")
+
+@dataclass(frozen=True, eq=False)
+class Scale(Instance):
+    scale: float = 1.0
+
+plugin.reference("one", Scale(1.0))
+plugin.reference("half", Scale(0.5))
+
+@plugin.run()
+def run(item, rng):
+    path = item.scale * rng.random(8)
+    return {"path": path, "end": path[-1]}
+
+@plugin.claim("path", holds=Always(), source="s")
+def path_is_small():
+    return 1.5
+
+@plugin.claim("end", holds=Always(), source="s")
+def end_is_small():
+    return 1.25
+
+@plugin.mutant(refuted_by="end_is_small")
+def doubled(item, rng):
+    return {"path": rng.random(8), "end": 2.0 + rng.random()}
+"""
+
+
+def test_of_all_the_seeds_it_is_the_tightest_that_is_drawn(tmp_path):
+    """Drawn again here from the same streams; the seeds differ, which the measures of the other tests do not show."""
+    (tmp_path / "random_paths.py").write_text(RANDOM)
+    run = theorylab.check(str(tmp_path / "random_paths.py"), seeds=20, ledger=tmp_path / "ledger.sqlite")
+    from theorylab.registry import find, load
+    from theorylab.run.streams import trial_stream
+
+    plugin = load(find(str(tmp_path / "random_paths.py")))
+    paths = {
+        name: [plugin.algorithm.function(item, trial_stream(0, plugin.name, item.digest(), seed))["path"] for seed in range(20)]
+        for name, item in plugin.references.items()
+    }
+    worst = max((path for group in paths.values() for path in group), key=max)
+    drawn, _ = curve(run, "path-is-small", "path")
+    assert np.array_equal(drawn.y, worst)
+    points, _ = curve(run, "end-is-small", "end")
+    assert sorted(points.y) == sorted(max(path[-1] for path in group) for group in paths.values())
+
+
 def test_quantiles_of_the_runs_are_drawn_where_the_claim_is_about_runs(run):
     frame = run.trials
     drawn, _ = curve(run, "deviations", "error, median")

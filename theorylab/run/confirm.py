@@ -23,6 +23,10 @@ PRECISIONS = (106, 212, 424, 848, 1696, 4096)
 #: Replays per claim that end undecided or turn out harmless before the rest is left as it is, and said to be.
 MOST_REPLAYS = 40
 
+#: A recorded margin that is off by more than this many times its stated rounding error (at least that of a number of size one, which a
+#: small measure may be the difference of), and by more than this share of its numbers, was not rounded: the run computed something else.
+MOST_ROUNDING, MOST_RELATIVE = 2.0**20, 1e-6
+
 #: Replays cost steps x size: beyond this a trial is left undecided at the next precision.
 MOST_WORK = 300_000
 
@@ -54,7 +58,7 @@ def confirm(
     results: Sequence[TrialResult],
     tick: Callable[[], None] = lambda: None,
 ) -> dict[str, list[Confirmation]]:
-    """Confirmations by claim: suspects are replayed, cheapest first, until one is confirmed as a violation."""
+    """Confirmations by claim: suspects are replayed, cheapest first, until one settles the claim: it is violated, or was not computed."""
     replays = Replays(plugin, plan, work)
     found: dict[str, list[Confirmation]] = {}
     for name in work.claims:
@@ -67,7 +71,7 @@ def confirm(
             confirmation = decide(claim, replays, result.subject, result.seed, suspect)
             found.setdefault(name, []).append(confirmation)
             tick()
-            if confirmation.status == "violated":
+            if confirmation.status in ("violated", "disagrees"):
                 break
     return found
 
@@ -120,7 +124,10 @@ def _at_precision(
         # An identity cannot be proved by enclosures: it holds when the enclosure is far finer than the float error.
         fine = claim.relation == "==" and excess.b < max(suspect.slack, 2.0**-53) * 2.0**-20
         if excess.b <= 0 or fine:
-            return "holds", f"replayed in interval arithmetic at {precision} bits", *numbers
+            basis = f"replayed in interval arithmetic at {precision} bits"
+            off = abs((suspect.measured - suspect.bound) - (numbers[0] - numbers[1]))
+            rounding = MOST_ROUNDING * max(suspect.slack, 2.0**-53) + MOST_RELATIVE * (abs(numbers[0]) + abs(numbers[1]))
+            return "disagrees" if off > rounding else "holds", basis, *numbers
         return None
     finally:
         iv.prec = before

@@ -38,6 +38,16 @@ def judge_pathwise(claim: Claim, plan: Plan, rows: Sequence[Row], confirmations:
             f"seed {example.seed}, entry {example.index}; {violated.basis}."
         )
         return "REFUTED", reason, evidence, example
+    other = next((c for c in confirmations if c.status == "disagrees"), None)
+    if other is not None:  # whichever of the two is wrong, what was run is not what the claim was replayed with
+        seen = _suspect(rows, other)
+        example = counterexample(plan, other)
+        reason = (
+            f"The run and its exact replay disagree far beyond rounding on {example.label}, seed {example.seed}, entry {example.index}: "
+            f"{claim.measure} = {seen.measured:.9g} (bound {seen.bound:.9g}) was recorded, {other.measured:.9g} ({other.bound:.9g}) {other.basis}. "
+            "One of the two does not compute the algorithm."
+        )
+        return "ERROR", reason, evidence, example
     if not rows:
         return "VACUOUS", NOTHING_TO_SAY, evidence, None
     beyond = sum(o.beyond for _, o in rows)
@@ -50,6 +60,11 @@ def judge_pathwise(claim: Claim, plan: Plan, rows: Sequence[Row], confirmations:
     if evidence.entries == 0:
         return "VACUOUS", vacuous_text(claim, evidence), evidence, None
     return "SUPPORTED", _held_text(claim, plan, evidence), replace(evidence, error_probability=0.0), None
+
+
+def _suspect(rows: Sequence[Row], c: Confirmation) -> Suspect:
+    """What the run recorded where the replay was asked."""
+    return next(s for r, o in rows if (r.subject, r.seed) == (c.subject, c.seed) for s in o.suspects if s.index == c.index)
 
 
 def _held_text(claim: Claim, plan: Plan, evidence: Evidence) -> str:

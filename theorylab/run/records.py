@@ -158,7 +158,7 @@ class Confirmation:
     index: int
     measured: float
     bound: float
-    status: Literal["violated", "holds", "undecided"]
+    status: Literal["violated", "holds", "disagrees", "undecided"]  # disagrees: it holds, but the run computed something else
     basis: str
 
 

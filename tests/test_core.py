@@ -310,7 +310,8 @@ def test_a_run_that_its_exact_replay_contradicts_is_an_error(monkeypatch):
         return twin_of(lambda game, rng, until, *, n: {"x": iv.mpf(1.5)})(plugin)
 
     verdict = judged(plugin_with(2.1), monkeypatch, seeds=1)
-    assert verdict.status == "ERROR" and not verdict.as_expected
+    assert verdict.status == "ERROR"
+    assert not verdict.as_expected
     assert "x = 2.1 (bound 2) was recorded, 1.5 (2) replayed in interval arithmetic at 106 bits" in verdict.reason
     assert judged(plugin_with(1.9), monkeypatch, seeds=1).status == "SUPPORTED"  # nothing to be suspected, nothing replayed
 
@@ -690,7 +691,8 @@ ALLOWED = {
     "kernels": set(),
     "plugin": {"", "claim", "errors", "formula"},
     "config": {"errors"},
-    "registry": {"config", "errors", "plugin"},
+    "backend": {"errors"},
+    "registry": {"backend", "config", "errors", "plugin"},
     "proof": {"errors", "files", "plugin", "proof"},
     "strategies": {"problems"},
     "files": set(),
@@ -719,10 +721,12 @@ ALLOWED = {
     "run.codec": {"picture", "registry", "run.records"},
     "run.charts": {"picture", "run.records"},
     "run.traces": {"plugin", "run.observe", "run.records", "run.streams"},
-    "run.context": {"", "registry", "run.records", "run.worker"},
+    "run.context": {"", "backend", "registry", "run.records", "run.worker"},
     "run.ledger": {"errors", "run.codec", "run.records"},
     "run.trials": {
         "",
+        "backend",
+        "registry",
         "errors",
         "plugin",
         "problems",

@@ -12,7 +12,7 @@ from theorylab.errors import LedgerError, TheorylabError, UsageError
 from theorylab.picture import Picture
 from theorylab.problems.record import Instance, save_instance
 from theorylab.proof.run import KEPT, counted, listed
-from theorylab.registry import find
+from theorylab.registry import find_with
 from theorylab.report.json_report import report_document
 from theorylab.run.charts import charts
 from theorylab.run.check import check as make
@@ -212,6 +212,8 @@ def check(
     instance: str | Path | None = None,
     figures: bool = False,
     ledger: str | Path | None = DEFAULT,
+    backend: str | None = None,
+    device: str = "auto",
     **options: Any,
 ) -> Run:
     """Check the claims of a plugin (a name, or a file my_plugin.py), as `theorylab check` does.
@@ -219,6 +221,7 @@ def check(
     seeds    budget of seeds; None takes as many as the claims need
     figures  whether the plugin draws its own figures, too
     ledger   where trials are kept and looked up; None forgets them
+    backend  runs what it has in the plugin's place, on its `device`
     options  further fields of `theorylab.run.records.Request`, such as root_seed, alpha, workers
 
     Raises TheorylabError for what is wrong before anything runs.
@@ -227,7 +230,7 @@ def check(
     if unknown := sorted(set(options) - known):
         raise UsageError(f"check() has no option {unknown[0]!r}. Options: {', '.join(sorted(known))}.")
     request = Request(
-        locator=find(plugin), seeds=seeds, claims=tuple(claims), instance=str(instance) if instance is not None else None,
+        locator=find_with(plugin, backend, device), seeds=seeds, claims=tuple(claims), instance=str(instance) if instance is not None else None,
         with_pictures=figures, with_traces=True, **options,
     )  # fmt: skip
     store = Ledger.open(Path(ledger) if ledger is not None else None)
@@ -235,6 +238,7 @@ def check(
         {"seeds": seeds}
         | ({"claims": list(claims)} if claims else {})
         | ({"instance": request.instance} if instance else {})
+        | ({"backend": backend, "device": device} if backend else {})
         | options
     )
     command = f"theorylab.check({', '.join([repr(plugin), *(f'{name}={value!r}' for name, value in asked.items())])})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib.util
+import shlex
 import sys
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -19,15 +20,26 @@ GROUP = "theorylab.plugins"
 
 @dataclass(frozen=True)
 class Locator:
-    """Where a plugin is: an installed entry point (`module:object`) or a Python file."""
+    """Where a plugin is: an installed entry point (`module:object`) or a Python file; and the machine that it runs on."""
 
     name: str
     value: str
     origin: str  # distribution and version, or "file"
+    backend: str = ""  # none: the plugin itself, else what a backend has in its place
+    device: str = ""  # of the backend
 
     @property
     def is_file(self) -> bool:
         return self.origin == "file"
+
+    @property
+    def target(self) -> str:
+        """What follows `theorylab check` on a command line."""
+        if self.is_file:
+            return shlex.quote(self.value)
+        if self.backend:
+            return f"{self.name.removesuffix(f'-{self.backend}')} --backend {self.backend} --device {self.device}"
+        return self.name
 
 
 def installed() -> list[Locator]:
@@ -78,6 +90,22 @@ def find(name: str) -> Locator:
     close = difflib.get_close_matches(name, names, 1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     raise UnknownPluginError(f"No plugin {name!r}.{hint} Installed: {', '.join(names) or 'none'}.")
+
+
+def find_with(name: str, backend: str | None, device: str) -> Locator:
+    """The plugin called `name`, or what a backend has in its place. Raises UsageError where it has nothing, or no such device."""
+    if backend is None:
+        if device != "auto":
+            raise UsageError(f"--device {device} needs --backend: the plugins themselves run on the processor.")
+        return find(name)
+    from theorylab.backend import find_backend, room_of
+
+    machine, locator = find_backend(backend), find(name)
+    room = None if locator.is_file else room_of(machine, locator.value.partition(":")[0])
+    if room is None:
+        have = [other.name for other in installed() if room_of(machine, other.value.partition(":")[0])]
+        raise UsageError(f"{name} has nothing for the backend {backend!r}. These plugins have: {', '.join(have) or 'none'}.")
+    return Locator(f"{locator.name}-{backend}", f"{room}:plugin", locator.origin, backend, machine.device(device))
 
 
 def load(locator: Locator) -> Plugin:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from theorylab.cli.ledger_option import keep_finding, ledger_option
-from theorylab.cli.options import running_options
+from theorylab.cli.options import backend_options, running_options
 
 
 @click.command("audit", short_help="Print the kill matrix.")
@@ -19,13 +19,23 @@ from theorylab.cli.options import running_options
 @click.option("--mutant", "mutants", multiple=True, metavar="NAME", help="Only this mutant; may be repeated.")
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @ledger_option
+@backend_options
 @running_options
-def audit_command(plugin: str, seeds: int, mutants: tuple[str, ...], style: str, ledger: str | None, **options: Any) -> int:
+def audit_command(
+    plugin: str,
+    seeds: int,
+    mutants: tuple[str, ...],
+    style: str,
+    ledger: str | None,
+    backend: str | None,
+    device: str,
+    **options: Any,
+) -> int:
     """Run every broken variant (mutant) of PLUGIN in the algorithm's place: each must be refuted, by the claims that say so.
 
     Exits with 1 when a mutant survives or a claim refutes none, unless the plugin states the reason.
     """
-    from theorylab.registry import find
+    from theorylab.registry import find_with
     from theorylab.report.console import command_line, console, print_audit, wants_progress
     from theorylab.report.json_report import audit_document, to_text
     from theorylab.run.audit import audit
@@ -33,7 +43,7 @@ def audit_command(plugin: str, seeds: int, mutants: tuple[str, ...], style: str,
 
     started = time.monotonic()
     err = console(sys.stderr)
-    request = Request(locator=find(plugin), seeds=seeds, **options)
+    request = Request(locator=find_with(plugin, backend, device), seeds=seeds, **options)
     if wants_progress():
         with err.status("auditing") as status:
             result = audit(request, lambda mutant: status.update(f"auditing: {mutant}"), mutants)

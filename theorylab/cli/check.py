@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import click
 
 from theorylab.cli.ledger_option import ledger_option, ledger_path
-from theorylab.cli.options import Duration, SeedCount, Trial, drawing_options, probability, running_options
+from theorylab.cli.options import Duration, SeedCount, Trial, backend_options, drawing_options, probability, running_options
 
 
 @click.command("check", short_help="Check what a plugin's theorems say.")
@@ -39,6 +38,7 @@ from theorylab.cli.options import Duration, SeedCount, Trial, drawing_options, p
     metavar="TIME",
     help="Begin nothing new after this, as in 5m; judge what was finished.",
 )
+@backend_options
 @drawing_options
 @click.option("--strict", is_flag=True, help="Exit with 4 if a claim is inconclusive or vacuous.")
 @click.option(
@@ -63,6 +63,8 @@ def check_command(
     no_cache: bool,
     ledger: str | None,
     junit: Path | None,
+    backend: str | None,
+    device: str,
     **options: Any,
 ) -> int:
     """Check the claims of PLUGIN (a name, or a file my_plugin.py) on its named instances and on drawn ones.
@@ -77,7 +79,7 @@ def check_command(
     from theorylab.checked import PAGE, Run, conclude, exit_status, save_counterexamples, with_proof_steps
     from theorylab.cli.progress import ConsoleWatcher
     from theorylab.errors import UsageError
-    from theorylab.registry import find
+    from theorylab.registry import find_with
     from theorylab.report.console import command_line, console, print_report, wants_progress
     from theorylab.report.json_report import to_text
     from theorylab.run.check import check
@@ -99,7 +101,7 @@ def check_command(
             raise UsageError("--cluster has workers of its own: leave --workers and --timeout out.")
     is_drawn = page is not None or plots is not None
     request = Request(
-        locator=find(plugin), seeds=None if seeds == "auto" else int(seeds), instance=instance, with_pictures=is_drawn, with_traces=is_drawn,
+        locator=find_with(plugin, backend, device), seeds=None if seeds == "auto" else int(seeds), instance=instance, with_pictures=is_drawn, with_traces=is_drawn,
         use_cache=not no_cache, **options,
     )  # fmt: skip
     where = ledger_path(ledger)
@@ -146,7 +148,7 @@ def check_command(
     if store is not None and store.trouble and where is not None:
         print(f"Warning: {store.trouble}", file=sys.stderr)
     if report.interrupted and store is not None and where is not None and not store.trouble:
-        print(f"Go on with: theorylab check {shlex.quote(report.plan.target)} --resume", file=sys.stderr)
+        print(f"Go on with: theorylab check {report.plan.target} --resume", file=sys.stderr)
     return status
 
 

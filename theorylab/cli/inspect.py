@@ -7,6 +7,7 @@ import sys
 import click
 
 from theorylab.cli.ledger_option import ledger_option, ledger_path
+from theorylab.cli.options import backend_options
 
 
 @click.command("list", short_help="List the plugins that are installed.")
@@ -36,13 +37,14 @@ def list_command() -> int:
 @click.argument("plugin")
 @click.option("--latex", is_flag=True, help="Bounds as LaTeX.")
 @click.option("--seeds", type=click.IntRange(min=1), default=100, show_default=True, help="Say what so many seeds can decide.")
-def show_command(plugin: str, latex: bool, seeds: int) -> int:
+@backend_options
+def show_command(plugin: str, latex: bool, seeds: int, backend: str | None, device: str) -> int:
     """What PLUGIN is about: source, parameters, named instances, every claim with its statement, bound and source, mutants."""
-    from theorylab.registry import find, load
+    from theorylab.registry import find_with, load
     from theorylab.run.plan import make_plan
     from theorylab.run.records import Request
 
-    locator = find(plugin)
+    locator = find_with(plugin, backend, device)
     found = load(locator)
     print(f"{found.name}: {found.title}\n{found.source}\n")
     settings = ", ".join(f"{name} = {value}" for name, value in found.algorithm.parameters.items())
@@ -105,6 +107,24 @@ def _ledger_health(value: str | None) -> int:
         runs, trials = store.counts()
         print(f"  ok       ledger {path}: {runs} runs, {trials} trials")
     return len(bad)
+
+
+def _backend_health() -> int:
+    """What each backend sees; one that lacks its packages is no fault, one that cannot be imported is."""
+    from theorylab.backend import backends, find_backend
+    from theorylab.errors import TheorylabError, UsageError
+
+    faults = 0
+    for name in backends():
+        try:
+            for line in find_backend(name).health():
+                print(f"  ok       backend {name}: {line}")
+        except UsageError as error:
+            print(f"  absent   backend {name} (optional): {error}")
+        except TheorylabError as error:
+            faults += 1
+            print(f"  BROKEN   backend {name}: {error}")
+    return faults
 
 
 @click.command("doctor", short_help="Say what is installed and what is missing.")
@@ -174,5 +194,6 @@ def doctor_command(ledger: str | None) -> int:
         except Exception as error:
             faults += 1
             print(f"  BROKEN   plugin {locator.name} ({locator.origin}): {error}")
+    faults += _backend_health()
     print(f"{faults} fault(s)." if faults else "Everything is in order.")
     return 1 if faults else 0

@@ -108,6 +108,13 @@ def running_options(function: F) -> F:
     return function
 
 
+def backend_options(function: F) -> F:
+    """`--backend` and `--device`."""
+    backend = click.option("--backend", metavar="NAME", help="Run what this backend has in the plugin's place, such as torch.")
+    device = click.option("--device", metavar="NAME", default="auto", show_default=True, help="Of the backend: auto, cpu, cuda.")
+    return backend(device(function))
+
+
 def drawing_options(function: F) -> F:
     """`--html` and `--plots`."""
     page = click.option("--html", "page", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),

@@ -22,7 +22,7 @@ def again(report: Report, verdict: Verdict) -> str:
     example = verdict.counterexample
     if example is None:
         return report.command
-    words = ["theorylab", "check", shlex.quote(report.plan.target), "--claim", verdict.claim]
+    words = ["theorylab", "check", report.plan.target, "--claim", verdict.claim]
     where = str(example.file) if example.file is not None else example.label
     if report.claims[verdict.claim].mode.is_pathwise or verdict.status == "ERROR":
         words += ["--replay", shlex.quote(f"{where}:{example.seed}")]

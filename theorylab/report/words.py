@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -140,7 +139,7 @@ def found(document: Mapping[str, Any]) -> str:
 def next_step(document: Mapping[str, Any]) -> tuple[str, str]:
     """The one thing to do now, in words, and its command."""
     (plugin,) = document["plugins"]
-    claims, name = plugin["claims"], shlex.quote(plugin.get("target") or plugin["name"])
+    claims, name = plugin["claims"], plugin.get("target") or plugin["name"]
     broken = [c for c in claims if c["verdict"] == "ERROR"]
     fallen = [c for c in claims if c["verdict"] == "REFUTED" and not c["as_expected"]]
     missing = [c for c in claims if not c["as_expected"] and c["verdict"] not in ("REFUTED", "ERROR")]

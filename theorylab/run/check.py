@@ -39,10 +39,12 @@ def check(request: Request, command: str, watcher: Watcher | None = None, ledger
     claims = [plugin.claims[name] for name in plan.claims]
     deadline = started + request.time_budget_s if request.time_budget_s is not None else None
     with trials:
-        if plugin.algorithm.draws_instance or any(claim.mode.is_pathwise for claim in claims):
+        # Where a run is dear, claims on single runs are content with the runs that the others need.
+        few = bool(request.locator.backend) and any(claim.is_statistical for claim in claims)
+        if plugin.algorithm.draws_instance or (any(claim.mode.is_pathwise for claim in claims) and not few):
             verdicts, digests, interrupted = _all_at_once(plugin, plan, work, trials, watcher, deadline)
         else:
-            verdicts, digests, interrupted = run_in_order(plugin, plan, trials, deadline)
+            verdicts, digests, interrupted = _in_order(plugin, plan, work, trials, watcher, deadline)
     is_late = deadline is not None and time.monotonic() > deadline
     answers: tuple[Any, ...] = ()
     if request.instance is not None and plugin.answers is not None and not interrupted:
@@ -60,7 +62,7 @@ def check(request: Request, command: str, watcher: Watcher | None = None, ledger
         command=command,
         seconds=time.monotonic() - started,
         digests=tuple(digests),
-        versions=versions(),
+        versions=versions(request.locator),
         pictures=drawn,
         traces=traced,
         run_id=run_id,
@@ -100,10 +102,31 @@ def _all_at_once(
         if interrupted:
             break
     results = in_order(results)
-    confirmations: dict[str, list[Confirmation]] = {}
-    try:
-        confirmations = confirm(plugin, plan, work, results, watcher.replaying)
-    except KeyboardInterrupt as stop:  # suspects that were not replayed leave their claims inconclusive
-        interrupted = stop_status(stop)
+    confirmations, stopped = _confirmed(plugin, plan, work, results, watcher)
+    interrupted = interrupted or stopped
     verdicts = tuple(judge_in_order(plugin.claims[name], plan, results, confirmations.get(name, ())) for name in plan.claims)
     return verdicts, [result.digest for result in results], interrupted
+
+
+def _in_order(
+    plugin: Plugin, plan: Plan, work: Work, trials: Trials, watcher: Watcher, deadline: float | None
+) -> tuple[tuple[Verdict, ...], list[str], int]:
+    """Batches until the statistical claims are decided; claims on single runs speak of the runs that this took."""
+    decided, digests, interrupted, kept = run_in_order(plugin, plan, trials, deadline)
+    kept = in_order(kept)
+    confirmations, stopped = _confirmed(plugin, plan, work, kept, watcher)
+    verdicts = tuple(
+        decided[name] if name in decided else judge_in_order(plugin.claims[name], plan, kept, confirmations.get(name, ()))
+        for name in plan.claims
+    )
+    return verdicts, digests, interrupted or stopped
+
+
+def _confirmed(
+    plugin: Plugin, plan: Plan, work: Work, results: list[TrialResult], watcher: Watcher
+) -> tuple[dict[str, list[Confirmation]], int]:
+    """What exact replay says of the suspects, and the exit status of an interruption or 0: suspects that were not replayed leave their claims inconclusive."""
+    try:
+        return confirm(plugin, plan, work, results, watcher.replaying), 0
+    except KeyboardInterrupt as stop:
+        return {}, stop_status(stop)

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import theorylab
+from theorylab.backend import find_backend
 from theorylab.registry import Locator
 from theorylab.run.records import Subject
 from theorylab.run.worker import Work
@@ -44,8 +45,18 @@ def fingerprint(locator: Locator) -> str:
         platform.machine(),
         sys.version,
         *(version(name) for name in NUMERICS),
+        *_backend_parts(locator),
     ]
     return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:16]
+
+
+def _backend_parts(locator: Locator) -> list[str]:
+    """Sources of the backend, and versions of what it runs on."""
+    if not locator.backend:
+        return []
+    backend = find_backend(locator.backend)
+    file = sys.modules[type(backend).__module__].__file__
+    return [_folder_digest(str(Path(file).parent)) if file else "", *(version(name) for name in backend.packages)]
 
 
 def source_digest(locator: Locator) -> str:

@@ -38,12 +38,14 @@ def make_plan(request: Request, plugin: Plugin) -> Plan:
     if alone is not None and not request.claims:  # counterexamples that were made for another instance say nothing here
         claims = [claim for claim in claims if not claim.only or alone in claim.only]
     parameters, fields = split_settings(plugin, request.settings)
+    if request.locator.device:
+        parameters["device"] = request.locator.device
     seeds = request.seeds if request.seeds is not None else auto_seeds(claims, request.confidence)
     subjects = _subjects(request, plugin, claims, seeds, fields)
     registered = sum(claim.is_statistical for claim in plugin.claims.values())
     plan = Plan(
         plugin=plugin.name,
-        target=request.locator.value if request.locator.is_file else plugin.name,
+        target=request.locator.target,
         subjects=subjects,
         claims=tuple(claim.name for claim in claims),
         parameters=parameters,

@@ -78,7 +78,7 @@ class Plan:
     """Everything that will be run, and what it can decide."""
 
     plugin: str
-    target: str  # how the plugin is named on a command line: its name, or its file
+    target: str  # what follows `theorylab check` on a command line: its name, or its file, and the backend
     subjects: tuple[Subject, ...]
     claims: tuple[str, ...]
     parameters: Mapping[str, Any]

@@ -14,11 +14,13 @@ from types import TracebackType
 from typing import Any
 
 from theorylab import __version__
+from theorylab.backend import find_backend
 from theorylab.errors import LedgerError, PluginError
 from theorylab.plugin import Plugin
 from theorylab.problems.record import Instance, to_json
+from theorylab.registry import Locator
 from theorylab.run.codec import request_to_json, seeds_to_json
-from theorylab.run.context import context_digest, source_digest, subject_key
+from theorylab.run.context import NUMERICS, context_digest, source_digest, subject_key
 from theorylab.run.execute import Interrupted, execute, pool_of
 from theorylab.run.judge import InOrder, slices
 from theorylab.run.ledger import Ledger
@@ -94,7 +96,7 @@ class Trials:
             for s, key in zip(self.plan.subjects, self.keys, strict=True)
         ]
         about = {
-            "request": request_to_json(self.request), "versions": versions(), "plugin_source": source_digest(self.request.locator),
+            "request": request_to_json(self.request), "versions": versions(self.request.locator), "plugin_source": source_digest(self.request.locator),
             "context": self.context, "claims": list(self.plan.claims), "subjects": subjects, "pid": os.getpid(), "host": platform.node(),
         }  # fmt: skip
         texts = {s.digest: json.dumps(to_json(s.instance)) for s in self.plan.subjects if isinstance(s.instance, Instance)}
@@ -102,7 +104,7 @@ class Trials:
 
     def run(self, seeds: range | None = None) -> list[TrialResult]:
         """Results of all trials, or of those with these seeds, in the order of the plan."""
-        asked = jobs(self.plan, self.request.chunk, max(self.request.workers, 2), seeds)
+        asked = jobs(self.plan, self._chunk(), max(self.request.workers, 2), seeds)
         known = {(r.subject, r.seed): r for job in asked for r in self._known(job)}
         found = list(known.values())
         missing = [Job(j.subject, tuple(s for s in j.seeds if (j.subject, s) not in known)) for j in asked]
@@ -129,6 +131,13 @@ class Trials:
             self.is_repeated = True
             self._compare(twice, results)
         return in_order([*found, *_without_repeats(results)])
+
+    def _chunk(self) -> int | None:
+        """Seeds of a block: as many as the backend takes at once, unless the user said how many."""
+        locator = self.request.locator
+        if self.request.chunk is None and locator.backend:
+            return find_backend(locator.backend).width(locator.device)
+        return self.request.chunk
 
     def _known(self, job: Job) -> list[TrialResult]:
         """The trials of a block that the ledger has."""
@@ -170,12 +179,14 @@ def _without_repeats(results: Sequence[TrialResult]) -> list[TrialResult]:
 
 def run_in_order(
     plugin: Plugin, plan: Plan, trials: Trials, deadline: float | None = None
-) -> tuple[tuple[Verdict, ...], list[str], int]:
-    """Statistical claims alone: batches of seeds until each claim is decided; each batch is judged and forgotten.
+) -> tuple[dict[str, Verdict], list[str], int, list[TrialResult]]:
+    """Batches of seeds until each statistical claim is decided; each batch is judged and forgotten, unless there are claims on single runs.
 
-    Returns verdicts, the digests of the trials (none beyond MOST_DIGESTS), and the exit status of an interruption, or 0.
+    Returns the verdicts of the statistical claims, the digests of the trials (none beyond MOST_DIGESTS), the exit status of an interruption or 0,
+    and the results for the claims on single runs.
     """
-    running = [InOrder(plugin.claims[name], plan) for name in plan.claims]
+    running = {name: InOrder(plugin.claims[name], plan) for name in plan.claims if plugin.claims[name].is_statistical}
+    kept: list[TrialResult] = []
     most = max((max(subject.seeds, default=-1) for subject in plan.subjects), default=-1) + 1
     digests: dict[tuple[int, int], str] = {}
     interrupted = 0
@@ -184,20 +195,23 @@ def run_in_order(
             results = trials.run(part)
         except Interrupted as stop:
             results, interrupted = stop.results, stop.status
-        for one in running:
+        for one in running.values():
             one.add(results, is_look=is_look)
+        if len(running) < len(plan.claims):
+            kept += results
         if plan.trials <= MOST_DIGESTS:
             digests |= {(r.subject, r.seed): r.digest for r in results}
-        if interrupted or all(one.is_decided for one in running) or (deadline is not None and time.monotonic() > deadline):
+        if interrupted or all(one.is_decided for one in running.values()) or (deadline is not None and time.monotonic() > deadline):
             break
-    return tuple(one.verdict() for one in running), [digests[trial] for trial in sorted(digests)], interrupted
+    verdicts = {name: one.verdict() for name, one in running.items()}
+    return verdicts, [digests[trial] for trial in sorted(digests)], interrupted, kept
 
 
-def versions() -> dict[str, str]:
+def versions(locator: Locator) -> dict[str, str]:
     """What the numbers depend on."""
     from importlib.metadata import version
 
-    names = ("numpy", "scipy", "numba", "sympy")
+    names = NUMERICS if not locator.backend else (*NUMERICS, *find_backend(locator.backend).packages)
     return {
         "theorylab": __version__,
         "python": platform.python_version(),

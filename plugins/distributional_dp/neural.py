@@ -7,11 +7,16 @@ exactly, in the model whose stocks are rounded to the grid.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from theorylab_plugins.torch_backend.ensemble import Ensemble, copy_of
+from theorylab_plugins.torch_backend.machine import Machine, Seeds, Tensor, torch
+from theorylab_plugins.torch_backend.policies import MLP
+from theorylab_plugins.torch_backend.training import Noise, train
 
 from theorylab import Always, Plugin, WithProbability
 from theorylab.errors import InstanceError
@@ -19,10 +24,6 @@ from theorylab.problems.mdp import END, MDP, from_table
 from theorylab.problems.mdp_files import read_mdp
 from theorylab.problems.record import Array
 from theorylab.solvers.stock import CATEGORICAL, QUANTILE, SHORTFALL, StockGrid, StockLawIteration, Utility, stock_values
-from theorylab_plugins.torch_backend.ensemble import Ensemble, copy_of
-from theorylab_plugins.torch_backend.machine import Machine, Seeds, Tensor, torch
-from theorylab_plugins.torch_backend.policies import MLP
-from theorylab_plugins.torch_backend.training import Noise, train
 
 plugin = Plugin(
     "distributional-dp-torch",
@@ -66,7 +67,8 @@ def slippery_grid() -> MDP:
         return -0.04, cells.index(at)
 
     table = [
-        [[(p, *outcome(cell, moves[(a + turn) % 4])) for p, turn in ((0.8, 0), (0.1, 1), (0.1, 3))] for a in range(4)] for cell in cells
+        [[(p, *outcome(cell, moves[(a + turn) % 4])) for p, turn in ((0.8, 0), (0.1, 1), (0.1, 3))] for a in range(4)]
+        for cell in cells
     ]
     return from_table(table, 0.9, start=cells.index((2, 0)))
 
@@ -98,6 +100,7 @@ class _Model:
         self.grid = StockGrid(-high, (high - low) / (STOCKS - 1), STOCKS)
         self.mdp, self.states, self.actions, self.machine = mdp, S, A, machine
         self.atoms = np.linspace(low, high, ATOMS)
+        self.sweeps = steps_of(mdp) or math.ceil(math.log(1e-14) / math.log(mdp.discount))
         stocks = self.grid.stocks
         following = (stocks[None, None, :, None] + reward[:, :, None]) / mdp.discount
         self.next_index = self.grid.index(following)  # (S, A, C, k)
@@ -121,12 +124,9 @@ class _Model:
         beyond = self.beyond[s, policy, c]
         value = np.broadcast_to(UTILITY(self.grid.stocks), (N, S + 1, C)).copy()
         n = np.arange(N)[:, None, None, None]
-        while True:
-            fresh = factor * (p * (value[n, to, at] + beyond)).sum(axis=3)
-            change = np.abs(fresh - value[:, :S]).max()
-            value[:, :S] = fresh
-            if change < 1e-12:
-                return np.asarray(value[:, self.mdp.start])
+        for _ in range(self.sweeps):  # always as many, so that no policy's worth depends on those beside it
+            value[:, :S] = factor * (p * (value[n, to, at] + beyond)).sum(axis=3)
+        return np.asarray(value[:, self.mdp.start])
 
     def projected(self, x: Tensor, weight: Tensor, upper: float = 1.0) -> Tensor:
         """(..., m) weights on the atoms of laws with mass `weight` (..., n) at x (..., n): each is shared between its neighbours."""
@@ -144,12 +144,17 @@ def steps_of(mdp: MDP) -> int | None:
     if mdp.discount < 1.0:
         return None
     S = mdp.state_count
-    if ((mdp.successors != END) & (mdp.successors <= np.repeat(np.arange(S * mdp.action_count), np.diff(mdp.offsets)) // mdp.action_count)).any():
-        raise InstanceError("discount 1: episodes have to end. Number the states so that each leads to later ones alone, or set --set discount=0.95.")
+    if (
+        (mdp.successors != END)
+        & (mdp.successors <= np.repeat(np.arange(S * mdp.action_count), np.diff(mdp.offsets)) // mdp.action_count)
+    ).any():
+        raise InstanceError(
+            "discount 1: episodes have to end. Number the states so that each leads to later ones alone, or set --set discount=0.95."
+        )
     return S
 
 
-def extremes(reward: Array, successor: Array, probability: Array, discount: float) -> tuple[float, float]:
+def extremes(reward: Array, successor: np.ndarray, probability: Array, discount: float) -> tuple[float, float]:
     """The lowest and the highest return there is, 0 between them: by sweeps over outcomes whose probability is positive."""
     S = len(reward)
     low, high = np.zeros(S + 1), np.zeros(S + 1)
@@ -188,7 +193,7 @@ def _compared(model: _Model, count: int, variant: Variant) -> dict[str, Array]:
     gap, slope = 0.0, 0.0
     for _ in range(COMPARED):
         kernel.sweep()
-        target = categorical_target(model, laws, None, variant.upper)  # (S, C, A, m)
+        target = categorical_target(model, laws, variant.upper)  # (S, C, A, m)
         worth = (target * utility(model.stocks[None, :, None, None] + atoms)).sum(dim=-1)
         best = first_best(worth)
         laws = target.gather(2, best[..., None, None].expand(*best.shape, 1, ATOMS))[:, :, 0]
@@ -205,16 +210,17 @@ def first_best(worth: Tensor) -> Tensor:
     return (worth >= top - 1e-12 * (1.0 + top.abs())).to(torch.int8).argmax(dim=-1)
 
 
-def categorical_target(model: _Model, laws: Tensor, at: Tensor | None, upper: float = 1.0) -> Tensor:
+def categorical_target(model: _Model, laws: Tensor, upper: float = 1.0) -> Tensor:
     """(S, C, A, m) projected backups of laws (S, C, m) on the atoms, at every state, stock and action."""
-    S, A = model.states, model.actions
     ended = torch.zeros((1, STOCKS, ATOMS), dtype=laws.dtype, device=laws.device)
     zero = torch.zeros((1, STOCKS, 1), dtype=laws.dtype, device=laws.device)
-    ended = ended + model.projected(zero, torch.ones_like(zero))  # a law that has ended stays at 0: projected after the reward, below
+    ended = ended + model.projected(
+        zero, torch.ones_like(zero)
+    )  # a law that has ended stays at 0: projected after the reward, below
     padded = torch.cat([laws, ended])
     to, there = model.successor[:, None], model.next_stock.transpose(1, 2)  # (S, 1, A, k), (S, C, A, k)
     following = padded[to, there]  # (S, C, A, k, m)
-    goes_on = (model.successor < S)[:, None, :, :, None]
+    goes_on = (model.successor < model.states)[:, None, :, :, None]
     atoms = model.machine.tensor(model.atoms)
     x = model.reward[:, None, :, :, None] + torch.where(goes_on, model.mdp.discount * atoms, torch.zeros_like(atoms))
     weight = model.probability[:, None, :, :, None] * following

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from theorylab_plugins.torch_backend.ensemble import Ensemble, copy_of
+from theorylab_plugins.torch_backend.machine import Machine, Seeds, Tensor, torch
+from theorylab_plugins.torch_backend.policies import MLP, Tabular
+from theorylab_plugins.torch_backend.training import Noise, train
 
 from theorylab import Always, Instance, Plugin, WithProbability
 from theorylab.errors import InstanceError
 from theorylab.problems.bandit import bernoulli
 from theorylab.problems.record import Array
-from theorylab_plugins.torch_backend.ensemble import Ensemble, copy_of
-from theorylab_plugins.torch_backend.machine import Machine, Seeds, Tensor, torch
-from theorylab_plugins.torch_backend.policies import MLP, Tabular
-from theorylab_plugins.torch_backend.training import Noise, train
 
 plugin = Plugin(
     "gradient-bandit-torch",
@@ -172,6 +172,11 @@ def _mutant(name: str, refuted_by: Sequence[str], description: str, variant: Var
 
 SCALE, TRACE = "networks_find_the_best_arms", "tables_follow_the_kernel"
 _mutant("wrong-sign", (SCALE, TRACE), "Descends what it should climb.", Variant(sign=-1.0))
-_mutant("stale-policy", (SCALE,), "Acts by the policy of the first step for ever, as if it were the current one.", Variant(is_stale=True, explores=0.0))
+_mutant(
+    "stale-policy",
+    (SCALE,),
+    "Acts by the policy of the first step for ever, as if it were the current one.",
+    Variant(is_stale=True, explores=0.0),
+)
 _mutant("no-importance-weight", (SCALE,), "Takes what exploration chose for the policy's own choices.", Variant(weighs=False))
 _mutant("twice-the-rate", (TRACE,), "Steps of 2 eta.", Variant(rate=2.0))

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from theorylab import Always, Plugin, WithProbability
-from theorylab.problems.linear_mixture import LinearMixture
-from theorylab.problems.mixture_files import read_mixture
-from theorylab.problems.record import Array
-from theorylab.solvers.mixture import best_value, policy_value
 from theorylab_plugins.torch_backend.ensemble import Ensemble
 from theorylab_plugins.torch_backend.machine import Machine, Seeds, Tensor, torch
 from theorylab_plugins.torch_backend.policies import Tabular
 from theorylab_plugins.torch_backend.training import train
+
+from theorylab import Always, Plugin, WithProbability
+from theorylab.problems.linear_mixture import LinearMixture, mixture
+from theorylab.problems.mixture_files import read_mixture
+from theorylab.problems.record import Array
+from theorylab.solvers.mixture import best_value, policy_value
 
 plugin = Plugin(
     "horizon-free-rfe-torch",
@@ -42,8 +42,6 @@ def fork(sharp: float) -> LinearMixture:
     rewards = np.zeros((S, H, S, A))
     for goal in range(S):
         rewards[goal, H - 1, goal] = 1.0
-    from theorylab.problems.linear_mixture import mixture
-
     return mixture(kernels, rng.dirichlet(np.full(d, sharp)), rewards)
 
 
@@ -77,14 +75,12 @@ def measure(
 # -- plans --------------------------------------------------------------------------------------------------------------------------------
 
 
-def _compared(
-    mdp: LinearMixture, rngs: Sequence[np.random.Generator], machine: Machine, variant: Variant
-) -> tuple[Array, Array]:
+def _compared(mdp: LinearMixture, rngs: Sequence[np.random.Generator], machine: Machine, variant: Variant) -> tuple[Array, Array]:
     """(seeds,) largest difference in V and W, and how many actions differ, between torch's plans and the kernel's after an exploration."""
     from .exploring import HAT, TILDE, Rules, plan
     from .runs import exploration
 
-    N, H, S, A = mdp.rewards.shape
+    H, S = mdp.rewards.shape[1:3]
     features = machine.tensor(mdp.features)
     off, other = [], []
     for rng in rngs:
@@ -95,21 +91,26 @@ def _compared(
         for reward in mdp.rewards:
             value, doubt, policy = np.empty((H + 1, S)), np.empty((H + 1, S)), np.zeros((H, S), dtype=np.int64)
             plan(mdp.sparse, reward, series, radius, Rules(), np.empty(mdp.dimension), value, doubt, policy, np.empty((H, S)))
-            mine = planned(features, machine.tensor(reward), *map(machine.tensor, parts), variant.radius * radius)
-            worst = max(worst, float(np.abs(mine[0].cpu().numpy() - value).max()), float(np.abs(mine[1].cpu().numpy() - doubt).max()))
+            mine = planned(features, machine.tensor(reward), [machine.tensor(part) for part in parts], variant.radius * radius)
+            worst = max(
+                worst, float(np.abs(mine[0].cpu().numpy() - value).max()), float(np.abs(mine[1].cpu().numpy() - doubt).max())
+            )
             count += int((mine[2].cpu().numpy() != policy).sum())
         off.append(worst)
         other.append(float(count))
     return np.array(off), np.array(other)
 
 
-def planned(
-    features: Tensor, reward: Tensor, tilde: Tensor, tilde_inverse: Tensor, hat: Tensor, hat_inverse: Tensor, radius: float
-) -> tuple[Tensor, Tensor, Tensor]:
+def planned(features: Tensor, reward: Tensor, ellipsoids: Sequence[Tensor], radius: float) -> tuple[Tensor, Tensor, Tensor]:
     """V, W (H + 1, S) and actions (H, S) of optimistic planning for a reward (H, S, A); features (S, A, d, S) give all coordinates at once."""
     H, S, _ = reward.shape
-    value, doubt = [torch.zeros(S, dtype=reward.dtype, device=reward.device)], [torch.zeros(S, dtype=reward.dtype, device=reward.device)]
-    actions, rows = [], torch.arange(S, device=reward.device)
+    tilde, tilde_inverse, hat, hat_inverse = ellipsoids  # centres and inverse Gram matrices
+    value, doubt = (
+        [torch.zeros(S, dtype=reward.dtype, device=reward.device)],
+        [torch.zeros(S, dtype=reward.dtype, device=reward.device)],
+    )
+    actions: list[Tensor] = []
+    rows = torch.arange(S, device=reward.device)
     for h in range(H - 1, -1, -1):
         x = features @ value[0]  # (S, A, d)
         size = radius * torch.einsum("sai,ij,saj->sa", x, tilde_inverse, x).clamp(min=0.0).sqrt()
@@ -117,7 +118,11 @@ def planned(
         top = q.max(dim=1, keepdim=True).values
         best = (q >= top - 1e-12).to(torch.int8).argmax(dim=1)  # the first of equals
         y = (features @ doubt[0])[rows, best]
-        more = size[rows, best].clamp(max=1.0) + y @ hat + radius * torch.einsum("si,ij,sj->s", y, hat_inverse, y).clamp(min=0.0).sqrt()
+        more = (
+            size[rows, best].clamp(max=1.0)
+            + y @ hat
+            + radius * torch.einsum("si,ij,sj->s", y, hat_inverse, y).clamp(min=0.0).sqrt()
+        )
         value.insert(0, q[rows, best])
         doubt.insert(0, more.clamp(0.0, 1.0))
         actions.insert(0, best)
@@ -170,7 +175,7 @@ def _learned(mdp: LinearMixture, seeds: Seeds, seen: Tensor, steps: int, variant
 
 def _lost(mdp: LinearMixture, laws: Array) -> Array:
     """(seeds,) the most that plans with these laws lose, over all rewards: exact values by dynamic programming."""
-    N, H, S, A = mdp.rewards.shape
+    H, S, A = mdp.rewards.shape[1:]
     best, own, model = np.empty((H + 1, S)), np.empty((H + 1, S)), np.empty((H + 1, S))
     policy, other = np.zeros((H, S), dtype=np.int64), np.zeros((H, S), dtype=np.int64)
     out = np.zeros(len(laws))
@@ -214,7 +219,14 @@ def learned_weights_plan_for_any_reward(epsilon: Any) -> Any:
 
 def _mutant(name: str, refuted_by: Sequence[str], description: str, variant: Variant) -> None:
     def broken(
-        mdp: LinearMixture, rngs: Sequence[np.random.Generator], *, steps: int, episodes: int, epsilon: float, bits: int, device: str
+        mdp: LinearMixture,
+        rngs: Sequence[np.random.Generator],
+        *,
+        steps: int,
+        episodes: int,
+        epsilon: float,
+        bits: int,
+        device: str,
     ) -> dict[str, Any]:
         return measure(mdp, rngs, steps, episodes, bits, device, variant)
 

@@ -14,16 +14,16 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
+from theorylab_plugins.torch_backend.ensemble import Ensemble, copy_of
+from theorylab_plugins.torch_backend.machine import Machine, Seeds, Tensor, torch
+from theorylab_plugins.torch_backend.policies import MLP, Transformer
+from theorylab_plugins.torch_backend.training import Noise, train
 
 from theorylab import Always, Instance, Plugin, WithProbability
 from theorylab.errors import InstanceError
 from theorylab.problems.preference_game import PreferenceGame
 from theorylab.problems.record import Array
 from theorylab.solvers.mirror_descent import mirror_descent
-from theorylab_plugins.torch_backend.ensemble import Ensemble, copy_of
-from theorylab_plugins.torch_backend.machine import Machine, Seeds, Tensor, torch
-from theorylab_plugins.torch_backend.policies import MLP, Transformer
-from theorylab_plugins.torch_backend.training import Noise, train
 
 plugin = Plugin(
     "nash-md-torch",
@@ -181,9 +181,9 @@ def _compared(game: SequenceGame, seeds: Seeds, mixing: float, variant: Variant)
     table, n = game.table(), len(game.phi)
     start = seeds.draw(lambda rng: rng.normal(0.0, 1.0, (len(game.features), n)))
     start -= np.logaddexp.reduce(start, axis=-1, keepdims=True)
-    eta = 2.0 / (game.tau * (np.arange(COMPARED) + 2.0))
+    eta: Array = np.asarray(2.0 / (game.tau * (np.arange(COMPARED) + 2.0)), dtype=np.float64)
     wanted = mirror_descent(table, start, eta * game.tau, eta).log_policies
-    got = regression_trace(seeds.machine.tensor(start), table, eta, variant)
+    got = regression_trace(seeds.machine.tensor(start), table, eta, seeds.machine, variant)
     trace_error = np.abs(got - wanted).max(axis=(0, 2, 3))
     logits = seeds.machine.tensor(start).requires_grad_()
     P, log_mu = seeds.machine.tensor(table.preference), seeds.machine.tensor(game.log_reference)
@@ -194,7 +194,10 @@ def _compared(game: SequenceGame, seeds: Seeds, mixing: float, variant: Variant)
     (gradient,) = torch.autograd.grad(gain, logits)
     exact = np.array(
         [
-            [enumerated_gradient(p, row, mu, game.tau, mixing) for p, row, mu in zip(table.preference, rows, game.log_reference, strict=True)]
+            [
+                enumerated_gradient(p, row, mu, game.tau, mixing)
+                for p, row, mu in zip(table.preference, rows, game.log_reference, strict=True)
+            ]
             for rows in start
         ]
     )
@@ -202,14 +205,13 @@ def _compared(game: SequenceGame, seeds: Seeds, mixing: float, variant: Variant)
     return {"trace_error": trace_error[: seeds.count], "gradient_error": gradient_error[: seeds.count]}
 
 
-def regression_trace(log_start: Tensor, table: PreferenceGame, eta: Array, variant: Variant) -> np.ndarray:
+def regression_trace(log_start: Tensor, table: PreferenceGame, eta: Array, machine: Machine, variant: Variant) -> np.ndarray:
     """(T + 1, seeds, X, n) log-policies of plain gradient steps on the regression loss of logits.
 
     L = 1/n^2 sum over pairs of ((l_y - l_y') - (r_y - r_y') / tau)^2 with l = log pi / mu and r the win rates against the mixture, held still.
     A step of size eta tau n / 4 is exactly a step of Nash-MD with rate eta, whose mixture has the exponent eta tau.
     """
-    P = torch.as_tensor(table.preference, dtype=log_start.dtype, device=log_start.device)
-    log_mu = torch.as_tensor(table.log_reference, dtype=log_start.dtype, device=log_start.device)
+    P, log_mu = machine.tensor(table.preference), machine.tensor(table.log_reference)
     logits, n, trace = log_start.clone().requires_grad_(), log_start.shape[-1], [log_start]
     for rate in eta.tolist():
         log_policy = torch.log_softmax(logits, dim=-1)
@@ -286,7 +288,9 @@ class _Learner:
 
     def log_reference_tokens(self, tokens: Tensor) -> Tensor:
         """(seeds, X * B, L) as `log_tokens`, of the reference."""
-        x = torch.arange(len(self.features), device=tokens.device).repeat_interleave(tokens.shape[1] // len(self.features))[:, None]
+        x = torch.arange(len(self.features), device=tokens.device).repeat_interleave(tokens.shape[1] // len(self.features))[
+            :, None
+        ]
         before = torch.cat([torch.full_like(tokens[..., :1], self.game.vocabulary), tokens[..., :-1]], dim=-1)
         return self.log_reference_next[x, before, tokens]
 
@@ -318,7 +322,9 @@ def _trained(game: SequenceGame, seeds: Seeds, steps: int, mixing: float, varian
 
     def sampled(step: int) -> Tensor:
         u, v = noise.at(step)
-        both = learner.sampled(torch.cat([u.reshape(len(u), X, PAIRS, L), v.reshape(len(u), X, PAIRS, L)], dim=2).reshape(len(u), -1, L))
+        both = learner.sampled(
+            torch.cat([u.reshape(len(u), X, PAIRS, L), v.reshape(len(u), X, PAIRS, L)], dim=2).reshape(len(u), -1, L)
+        )
         tokens, others = (part.reshape(len(u), X * PAIRS, L) for part in both.reshape(len(u), X, 2, PAIRS, L).unbind(dim=2))
         with torch.no_grad():  # opponents are draws of the policy, weighted to be draws of the mixture
             log_ratio = (learner.log_reference_tokens(others) - learner.log_tokens(others)).sum(dim=-1).reshape(-1, X, PAIRS)
@@ -331,7 +337,9 @@ def _trained(game: SequenceGame, seeds: Seeds, steps: int, mixing: float, varian
             ratio = log_tokens - learner.log_reference_tokens(tokens)
             to_go = ratio.flip(-1).cumsum(dim=-1).flip(-1)
             factor = advantage - variant.kl * game.tau * to_go
-            factor = factor - factor.reshape(len(u), X, PAIRS, L).mean(dim=2).repeat_interleave(PAIRS, dim=1) * PAIRS / (PAIRS - 1.0)
+            factor = factor - factor.reshape(len(u), X, PAIRS, L).mean(dim=2).repeat_interleave(PAIRS, dim=1) * PAIRS / (
+                PAIRS - 1.0
+            )
         return -variant.sign * (log_tokens * factor).sum(dim=-1).mean(dim=-1)
 
     is_exact = L == 1
@@ -354,7 +362,12 @@ def run(
     return measure(game, rngs, steps, mixing, bits, device, Variant())
 
 
-@plugin.claim("trace_error", holds=Always(), source="Nash-MD as regression: one gradient step is one step of mirror descent", provenance="derived")
+@plugin.claim(
+    "trace_error",
+    holds=Always(),
+    source="Nash-MD as regression: one gradient step is one step of mirror descent",
+    provenance="derived",
+)
 def tables_follow_the_kernel() -> Any:
     """Gradient steps on the regression loss of a table of logits are the kernel's steps of Nash-MD, to 1e-9 in every log-probability."""
     return 1e-9
@@ -374,7 +387,14 @@ def networks_reach_the_fixed_point(epsilon: Any) -> Any:
 
 def _mutant(name: str, refuted_by: Sequence[str], description: str, variant: Variant) -> None:
     def broken(
-        game: SequenceGame, rngs: Sequence[np.random.Generator], *, steps: int, mixing: float, epsilon: float, bits: int, device: str
+        game: SequenceGame,
+        rngs: Sequence[np.random.Generator],
+        *,
+        steps: int,
+        mixing: float,
+        epsilon: float,
+        bits: int,
+        device: str,
     ) -> dict[str, Any]:
         return measure(game, rngs, steps, mixing, bits, device, variant)
 

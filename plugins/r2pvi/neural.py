@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from theorylab_plugins.torch_backend.ensemble import Ensemble, copy_of
+from theorylab_plugins.torch_backend.machine import Machine, Seeds, Tensor, torch
+from theorylab_plugins.torch_backend.policies import MLP
+from theorylab_plugins.torch_backend.training import train
 
 from theorylab import Always, Plugin, WithProbability
 from theorylab.problems.linear_mdp import LinearMDP
 from theorylab.problems.record import Array
 from theorylab.solvers import drectangular
 from theorylab.solvers.offline import KL, TV, Visits, pessimistic_values, sample_visits
-from theorylab_plugins.torch_backend.ensemble import Ensemble, copy_of
-from theorylab_plugins.torch_backend.machine import Machine, Seeds, Tensor, torch
-from theorylab_plugins.torch_backend.policies import MLP
-from theorylab_plugins.torch_backend.training import train
 
 from .learning import ADVERSARY
 
@@ -84,23 +84,26 @@ def measure(
     behaviour = np.full((model.state_count, model.action_count), 1.0 / model.action_count)
     data = [sample_visits(model, behaviour, samples, rng) for rng in rngs]
     seeds = Seeds(rngs, Machine(device, bits))
-    return _compared(model, data, Machine(device, 64), variant) | {"suboptimality": _learned(model, seeds, data, steps, variant)}
+    return _compared(model, data, Seeds(rngs, Machine(device, 64)), variant) | {
+        "suboptimality": _learned(model, seeds, data, steps, variant)
+    }
 
 
-def _counts(model: LinearMDP, data: Sequence[Visits]) -> Array:
-    """(seeds, H, pairs, S)"""
-    return np.stack([visits.table(len(model.pairs), model.state_count) for visits in data])
+def _counts(model: LinearMDP, data: Sequence[Visits], width: int) -> Array:
+    """(width, H, pairs, S), filled up with copies of the last."""
+    tables = [visits.table(len(model.pairs), model.state_count) for visits in data]
+    return np.stack(tables + tables[-1:] * (width - len(tables)))
 
 
 # -- the algorithm ------------------------------------------------------------------------------------------------------------------------
 
 
-def _compared(model: LinearMDP, data: Sequence[Visits], machine: Machine, variant: Variant) -> dict[str, Array]:
+def _compared(model: LinearMDP, data: Sequence[Visits], seeds: Seeds, variant: Variant) -> dict[str, Array]:
     """(seeds,) errors of torch's weights against the kernel's, relative to 1 + their size, for a penalty of total variation and of KL."""
-    counts = machine.tensor(_counts(model, data))
+    counts = seeds.machine.tensor(_counts(model, data, seeds.width))
     out = {}
     for kind, name in ((TV, "tv_error"), (KL, "kl_error")):
-        mine = pessimistic_weights(model, counts, kind, variant.ridge * RIDGE, machine).cpu().numpy()
+        mine = seeds.kept(pessimistic_weights(model, counts, kind, variant.ridge * RIDGE, seeds.machine))
         wanted = np.stack(
             [
                 pessimistic_values(kind, model.strength, model.features, model.theta, visits, beta=BETA, ridge=RIDGE).weights
@@ -117,17 +120,14 @@ def pessimistic_weights(model: LinearMDP, counts: Tensor, kind: int, ridge: floa
     B, H, S, price = len(counts), model.horizon, model.state_count, model.strength
     d = phi.shape[1]
     value = torch.zeros((B, S), dtype=phi.dtype, device=phi.device)
-    weights = []
+    weights: list[Tensor] = []
     for h in range(H - 1, -1, -1):
         seen = counts[:, h]
         gram = torch.einsum("bp,pi,pj->bij", seen.sum(dim=2), phi, phi) + ridge * torch.eye(d, dtype=phi.dtype, device=phi.device)
         factor = torch.linalg.cholesky(gram)
         inverse = torch.cholesky_inverse(factor)
         low = value.min(dim=1, keepdim=True).values
-        if kind == TV:
-            target = torch.minimum(value, low + price)
-        else:
-            target = torch.exp(-(value - low) / price)
+        target = torch.minimum(value, low + price) if kind == TV else torch.exp(-(value - low) / price)
         answer = torch.einsum("bps,bs->bp", seen, target) @ phi  # (B, d)
         nu = torch.cholesky_solve(answer[..., None], factor)[..., 0]
         if kind == KL:
@@ -145,8 +145,7 @@ def pessimistic_weights(model: LinearMDP, counts: Tensor, kind: int, ridge: floa
 def _learned(model: LinearMDP, seeds: Seeds, data: Sequence[Visits], steps: int, variant: Variant) -> Array:
     """(seeds,) what the policies that were planned with learned features lose against the adversary, in the true model."""
     P, S, d, H = len(model.pairs), model.state_count, model.dimension, model.horizon
-    counts = _counts(model, data)
-    counts = np.concatenate([counts, np.repeat(counts[-1:], seeds.width - len(counts), axis=0)])
+    counts = _counts(model, data, seeds.width)
     share = seeds.machine.tensor(counts / counts.sum(axis=(1, 2, 3), keepdims=True))
     pairs = torch.eye(P, dtype=seeds.machine.dtype, device=seeds.machine.device)
     learner = Ensemble(Factorised(P, d, H, S), seeds)

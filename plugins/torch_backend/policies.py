@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from .machine import Tensor, torch
 
@@ -26,7 +27,7 @@ class MLP(nn.Module):
     def __init__(self, features: int, outputs: int, hidden: tuple[int, ...] = (32, 32)) -> None:
         super().__init__()
         sizes = (features, *hidden, outputs)
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers[:-1]:
@@ -53,6 +54,7 @@ class Transformer(nn.Module):
         self.wide, self.narrow = nn.Linear(size, 2 * size), nn.Linear(2 * size, size)
         self.out = nn.Linear(size, vocabulary)
         later = torch.ones(length, length).triu(1) * -1e9  # of the softmax nothing is left
+        self.later: Tensor
         self.register_buffer("later", later)
 
     def forward(self, context: Tensor, tokens: Tensor) -> Tensor:

@@ -82,7 +82,7 @@ def train(
         for group in descent.param_groups:  # down to nothing: the noise of the last steps is not the policy's
             group["lr"] = rate * (1.0 - step / steps)
         descent.zero_grad(set_to_none=True)
-        loss(step).sum().backward()  # type: ignore[no-untyped-call]
+        loss(step).sum().backward()
         descent.step()
         if after is not None:
             after(step)

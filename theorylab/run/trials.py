@@ -201,7 +201,11 @@ def run_in_order(
             kept += results
         if plan.trials <= MOST_DIGESTS:
             digests |= {(r.subject, r.seed): r.digest for r in results}
-        if interrupted or all(one.is_decided for one in running.values()) or (deadline is not None and time.monotonic() > deadline):
+        if (
+            interrupted
+            or all(one.is_decided for one in running.values())
+            or (deadline is not None and time.monotonic() > deadline)
+        ):
             break
     verdicts = {name: one.verdict() for name, one in running.items()}
     return verdicts, [digests[trial] for trial in sorted(digests)], interrupted, kept

@@ -692,6 +692,7 @@ ALLOWED = {
     "plugin": {"", "claim", "errors", "formula"},
     "config": {"errors"},
     "backend": {"errors"},
+    "progress": set(),
     "registry": {"backend", "config", "errors", "plugin"},
     "proof": {"errors", "files", "plugin", "proof"},
     "strategies": {"problems"},

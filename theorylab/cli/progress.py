@@ -21,8 +21,10 @@ class ConsoleWatcher(Watcher):
 
     def __enter__(self) -> ConsoleWatcher:
         from theorylab.kernels import when_compiling
+        from theorylab.progress import when_told
 
         when_compiling(self.compiling)
+        when_told(self.told)
         return self
 
     def compiling(self) -> None:
@@ -30,6 +32,9 @@ class ConsoleWatcher(Watcher):
         self.out.print("Compiling for the first time: this takes some seconds, once.", style="dim")
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        from theorylab.progress import when_told
+
+        when_told(None)
         if self._progress is not None:
             self._progress.stop()
 
@@ -51,6 +56,11 @@ class ConsoleWatcher(Watcher):
     def ran(self, done: int, total: int) -> None:
         if self._progress is not None:
             self._progress.update(self._task, completed=done, description="running")
+
+    def told(self, text: str) -> None:
+        """How far a single long run has come."""
+        if self._progress is not None:
+            self._progress.update(self._task, description=text)
 
     def replaying(self) -> None:
         if self._progress is not None:

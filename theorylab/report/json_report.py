@@ -113,6 +113,7 @@ def report_document(report: Report, exit_status: int) -> dict[str, Any]:
             {
                 "name": report.plan.plugin,
                 "target": report.plan.target,
+                "backend": report.plan.backend,
                 "title": report.plugin_title,
                 "source": report.plugin_source,
                 "parameters": dict(report.plan.parameters),

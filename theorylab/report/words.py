@@ -162,4 +162,6 @@ def next_step(document: Mapping[str, Any]) -> tuple[str, str]:
         return f"About {most:,} seeds would decide {_names(undecided)}", f"theorylab check {name} --seeds {most}"
     if any(s["verified"] < s["of"] for c in claims if (s := c.get("proof_steps"))):
         return "Have a machine verify the steps of the proofs", f"theorylab prove {name}"
+    if plugin.get("backend"):  # hunts are for the plugins themselves
+        return "See that broken variants are refuted", f"theorylab audit {name}"
     return "Search for problems that come closer to the bounds", f"theorylab hunt {name}"

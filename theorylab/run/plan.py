@@ -46,6 +46,7 @@ def make_plan(request: Request, plugin: Plugin) -> Plan:
     plan = Plan(
         plugin=plugin.name,
         target=request.locator.target,
+        backend=request.locator.backend,
         subjects=subjects,
         claims=tuple(claim.name for claim in claims),
         parameters=parameters,

@@ -89,6 +89,7 @@ class Plan:
     remarks: tuple[str, ...]
     dropped: frozenset[str] = frozenset()  # assumptions that the claims are not granted
     is_replay: bool = False  # one trial, asked for by name
+    backend: str = ""  # none: the plugin itself is run
 
     @property
     def trials(self) -> int:

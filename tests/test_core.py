@@ -717,7 +717,7 @@ ALLOWED = {
     },
     "run.observe": {"claim", "errors", "formula", "kernels", "run.records", "statistics"},
     "run.worker": {"claim", "errors", "plugin", "registry", "run.records", "run.observe", "run.streams"},
-    "run.execute": {"errors", "plugin", "registry", "run.cluster", "run.records", "run.worker"},
+    "run.execute": {"", "errors", "progress", "plugin", "registry", "run.cluster", "run.records", "run.worker"},
     "run.cluster": {"errors", "registry", "run.context", "run.records", "run.worker"},
     "run.codec": {"picture", "registry", "run.records"},
     "run.charts": {"picture", "run.records"},

@@ -423,3 +423,36 @@ def test_robust_plans_with_the_true_features_are_the_solvers():
         mine = neural.robust_policy(model, model.pairs, model.factors, model.strength)
         value = drectangular.plan(model, neural.ADVERSARY[TV], model.strength, mine).value
         assert_allclose(value[0], plan.value[0], atol=1e-12)
+
+
+def test_a_check_that_is_stopped_in_the_middle_of_training_goes_on_from_there(tmp_path, monkeypatch):
+    """Killed after 30 of 60 steps and begun anew: the same measures to the bit, and no step is made twice."""
+    from theorylab.run.ledger import Ledger
+
+    monkeypatch.setenv("THEORYLAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(training, "SECONDS_BETWEEN", 0.0)
+    request = Request(
+        find_with("gradient-bandit", "torch", "cpu"), seeds=32, instance="four-contexts", claims=("networks-find-the-best-arms",),
+        settings=(("steps", "60"),),
+    )  # fmt: skip
+    wanted = check(request, "test")
+    saved, plain = [], training._Checkpoint.save
+
+    def counted(self, step, *others):
+        plain(self, step, *others)
+        saved.append(step)
+        if len(saved) == limit:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training._Checkpoint, "save", counted)
+    ledger, limit = Ledger.open(tmp_path / "ledger.sqlite"), 60  # of two trainings: the block, and one seed of it again
+    stopped = check(request, "test", ledger=ledger)
+    assert stopped.interrupted
+    before = len(saved)
+    limit = 10_000
+    again = check(request, "test", ledger=ledger)
+    assert again.digests == wanted.digests
+    assert [v.status for v in again.verdicts] == [v.status for v in wanted.verdicts]
+    assert 60 <= before <= 64  # the other thread was told to stop, and kept what it had
+    assert len(saved) - before <= 2 * 60 - before + 4  # the step that each thread was in may be made again
+    assert not list((tmp_path / "cache").rglob("*.pt"))

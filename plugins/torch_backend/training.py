@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from theorylab.kernels import cache_root
-from theorylab.progress import tell
+from theorylab.progress import asked_to_stop, tell
 
 from .ensemble import Ensemble
 from .machine import Seeds, Tensor, torch
@@ -90,9 +90,12 @@ def train(
         if now - shown > 0.5:
             shown = now
             tell(f"{label}: step {step + 1:,} of {steps:,}")
-        if now - kept_at > SECONDS_BETWEEN:
+        is_over = asked_to_stop()
+        if is_over or now - kept_at > SECONDS_BETWEEN:
             kept_at = now
             kept.save(step + 1, models, descent, noise)
+        if is_over:
+            raise KeyboardInterrupt
     kept.remove()
 
 

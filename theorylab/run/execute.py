@@ -10,6 +10,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
+from theorylab import progress
 from theorylab.errors import stop_status
 from theorylab.plugin import Plugin
 from theorylab.registry import Locator
@@ -53,6 +54,7 @@ def execute(
     client     of a Dask cluster, in the place of processes
     """
     done: list[TrialResult] = []
+    progress.begin()
     with contextlib.ExitStack() as stack:
         if client is not None:
             from theorylab.run.cluster import cluster_blocks
@@ -85,6 +87,9 @@ def _threads(plugin: Plugin, plan: Plan, blocks: Sequence[Job], work: Work) -> G
         futures = [pool.submit(run_block, plugin, work, plan.subjects[job.subject], job, world) for job in blocks]
         for future in as_completed(futures):
             yield future.result()
+    except BaseException:
+        progress.ask_to_stop()  # before the blocks that are running are waited for
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

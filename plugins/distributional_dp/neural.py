@@ -80,6 +80,7 @@ class Variant:
     sign: float = 1.0
     refreshes: bool = True  # the target network
     is_neutral: bool = False  # greedy on means in place of the utility
+    sharp: float = 1.0  # what logits are multiplied by in the loss, and nowhere else
     upper: float = 1.0  # factor on the share of the upper neighbour in the table's projection
 
 
@@ -199,7 +200,7 @@ def _compared(model: _Model, count: int, variant: Variant) -> dict[str, Array]:
         laws = target.gather(2, best[..., None, None].expand(*best.shape, 1, ATOMS))[:, :, 0]
         gap = max(gap, float(np.abs(laws.cpu().numpy() - kernel.laws).max()))
         logits = laws.clamp(min=1e-300).log().requires_grad_()
-        (gradient,) = torch.autograd.grad(-(laws * torch.log_softmax(logits, dim=-1)).sum(), logits)
+        (gradient,) = torch.autograd.grad(-(laws * torch.log_softmax(variant.sharp * logits, dim=-1)).sum(), logits)
         slope = max(slope, float(gradient.abs().max()))
     return {"sweep_error": np.full(count, gap), "entropy_gradient": np.full(count, slope)}
 
@@ -299,7 +300,7 @@ def _trained(model: _Model, seeds: Seeds, steps: int, kind: int, variant: Varian
                 mass = (p / m).expand_as(x).reshape(len(u), BATCH, A, 1, -1)
                 x = x.reshape(len(u), BATCH, A, 1, -1)
         if kind == CATEGORICAL:
-            return -variant.sign * (wanted * torch.log_softmax(law, dim=-1)).sum(dim=-1).mean(dim=(1, 2))
+            return -variant.sign * (wanted * torch.log_softmax(variant.sharp * law, dim=-1)).sum(dim=-1).mean(dim=(1, 2))
         off = x - law[..., None]  # (seeds, B, A, m, k m)
         size = off.abs()
         huber = torch.where(size < HUBER, 0.5 * off**2 / HUBER, size - 0.5 * HUBER)
@@ -360,4 +361,5 @@ SCALE = ("categories_find_good_policies", "quantiles_find_good_policies")
 _mutant("wrong-sign", SCALE, "Climbs the loss.", Variant(sign=-1.0))
 _mutant("stale-target", SCALE, "Follows the first target network for ever.", Variant(refreshes=False))
 _mutant("risk-neutral", SCALE, "Greedy for the mean return.", Variant(is_neutral=True))
+_mutant("sharp-loss", ("entropy_is_least_at_the_target",), "The loss takes the logits times 3.", Variant(sharp=3.0))
 _mutant("half-the-upper-neighbour", ("tables_follow_the_kernel",), "Half of what the upper atom is due.", Variant(upper=0.5))

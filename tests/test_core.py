@@ -722,6 +722,7 @@ ALLOWED = {
     "run.codec": {"picture", "registry", "run.records"},
     "run.charts": {"picture", "run.records"},
     "run.traces": {"plugin", "run.observe", "run.records", "run.streams"},
+    "run.ahead": {"kernels", "plugin", "registry", "run.worker"},
     "run.context": {"", "backend", "registry", "run.records", "run.worker"},
     "run.ledger": {"errors", "run.codec", "run.records"},
     "run.trials": {

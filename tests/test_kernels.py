@@ -107,3 +107,96 @@ def test_whoever_waits_for_a_compilation_is_told_once(command, tmp_path):
     assert first.stderr.count("Compiling for the first time") == 1
     again = command("check", "pav", "--seeds", 1, env=env)
     assert "Compiling" not in again.stderr
+
+
+# -- side by side ---------------------------------------------------------------------------------------------------------
+
+SIDE = """
+import sys, time
+from theorylab.kernels import kernel, when_compiling
+compiled = []
+when_compiling("test", lambda: compiled.append(1))
+
+@kernel
+def slow(x):
+    total = 0.0
+    for k in range(10):
+        total += x * k
+    return total
+
+print(slow(2.0), len(compiled))
+"""
+
+
+def test_a_kernel_that_another_process_is_compiling_is_waited_for_and_loaded(tmp_path):
+    """The lock is held here in the other's place; what is in the cache when it is freed is loaded, not compiled."""
+    import fcntl
+    import time
+
+    script = tmp_path / "side.py"
+    script.write_text(SIDE)
+    env = os.environ | {"THEORYLAB_CACHE": str(tmp_path / "cache")}
+    first = subprocess.run([sys.executable, str(script)], env=env, capture_output=True, text=True, check=True)
+    assert first.stdout.split() == ["90.0", "1"]
+    (lock,) = (tmp_path / "cache").rglob("*.lock")
+    kept = {path: path.read_bytes() for path in lock.parent.iterdir() if path != lock}
+    for path in kept:
+        path.unlink()
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        started = time.monotonic()
+        second = subprocess.Popen([sys.executable, str(script)], env=env, stdout=subprocess.PIPE, text=True)
+        time.sleep(3.0)
+        assert second.poll() is None, "it did not wait"
+        for path, content in kept.items():  # the other process has finished
+            path.write_bytes(content)
+    out, _ = second.communicate(timeout=60)
+    assert time.monotonic() - started >= 3.0
+    assert out.split() == ["90.0", "0"]
+
+
+def test_another_process_begins_at_the_other_end_once_something_must_be_compiled(monkeypatch, tmp_path):
+    import numpy as np
+
+    from theorylab.kernels import _tell
+    from theorylab.plugin import Plugin
+    from theorylab.registry import Locator
+    from theorylab.run import ahead
+
+    plugin = Plugin("pieces", api=1, title="t", source="s")
+    done = []
+    plugin.reference("one", np.float64(1.0))
+    plugin.run()(lambda item, rng: {"x": 0.0})
+    plugin.claim("x", holds=__import__("theorylab").Always(), source="s")(lambda: 1)
+
+    @plugin.parts
+    def pieces(item, rng):
+        return [lambda: done.append("first"), lambda: 1 / 0, lambda: done.append("last")]
+
+    ahead.work_backwards(plugin)
+    assert done == ["last", "first"]
+
+    class Started:
+        def __init__(self, command, **options):
+            done.append(command[2])
+
+        def kill(self):
+            done.append("killed")
+
+        def wait(self):
+            pass
+
+    monkeypatch.setenv("THEORYLAB_CACHE", str(tmp_path))
+    monkeypatch.setattr(ahead.subprocess, "Popen", Started)
+    monkeypatch.setattr(ahead.os, "cpu_count", lambda: 2)
+    done.clear()
+    with ahead.ahead(Locator("pieces", "x:y", "test"), plugin):
+        assert done == []
+        _tell()
+        _tell()
+        assert done == ["theorylab.run.ahead"]
+    assert done == ["theorylab.run.ahead", "killed"]
+    with ahead.ahead(Locator("pieces", "x:y", "test"), plugin):
+        pass
+    _tell()
+    assert len(done) == 2

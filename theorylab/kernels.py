@@ -12,7 +12,9 @@ import os
 import platform
 import sys
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,17 +26,22 @@ from numba.core.dispatcher import Dispatcher
 
 _LOCK = threading.Lock()
 
-_LISTENERS: list[Callable[[], None]] = []
+_LISTENERS: dict[str, Callable[[], None]] = {}
+
+#: Seconds after which a process stops waiting for another one to compile a kernel, and does it itself.
+PATIENCE = 120.0
 
 
-def when_compiling(call: Callable[[], None]) -> None:
-    """Have `call` called once, when a kernel is about to be compiled because no cache holds it: that takes seconds, and people wonder."""
-    _LISTENERS[:] = [call]
+def when_compiling(who: str, call: Callable[[], None] | None) -> None:
+    """Have `call` called once, when a kernel is about to be compiled because no cache holds it: that takes seconds, and people wonder. None: no more."""
+    _LISTENERS.pop(who, None)
+    if call is not None:
+        _LISTENERS[who] = call
 
 
 def _tell() -> None:
     while _LISTENERS:
-        _LISTENERS.pop()()
+        _LISTENERS.popitem()[1]()
 
 
 def cache_root() -> Path | None:
@@ -87,6 +94,7 @@ class _DigestCache:
         self._function = function
         self._cache: FunctionCache | None = None
         self._tried = False
+        self._claims: dict[Any, int] = {}  # open lock files, by signature
 
     def _open(self) -> FunctionCache | None:
         if not self._tried:
@@ -132,8 +140,13 @@ class _DigestCache:
                     cache.flush()
                 except OSError:
                     self._cache = None
+        if found is None and cache is not None and self._claim(signature, Path(cache.cache_path)):
+            with suppress(Exception):  # another process has compiled it while this one waited
+                found = cache.load_overload(signature, target_context)
         if found is None:
             _tell()
+        else:
+            self._release(signature)
         return found
 
     def save_overload(self, signature: Any, data: Any) -> None:
@@ -142,6 +155,34 @@ class _DigestCache:
                 cache.save_overload(signature, data)
             except Exception:  # full disk, read-only folder: the compiled code in memory is good
                 self._cache = None
+        self._release(signature)
+
+    def _claim(self, signature: Any, folder: Path) -> bool:
+        """Take the lock of this kernel and signature, or wait for whoever compiles it; whether there was a wait. The system frees the locks of the dead."""
+        try:
+            import fcntl
+
+            name = hashlib.sha256(f"{self._function.__module__}.{self._function.__qualname__}|{signature}".encode()).hexdigest()[
+                :24
+            ]
+            lock = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except (ImportError, OSError):  # no locks here: at worst a kernel is compiled twice
+            return False
+        self._claims[signature] = lock
+        waited, until = False, time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                waited = True
+                time.sleep(0.02)
+            else:
+                break
+        return waited
+
+    def _release(self, signature: Any) -> None:
+        if (lock := self._claims.pop(signature, None)) is not None:
+            os.close(lock)
 
 
 def kernel(function: Callable[..., Any]) -> Any:

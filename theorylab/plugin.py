@@ -40,6 +40,7 @@ class Run:
     batched: bool
     draws_instance: bool
     precisely: Callable[..., Measures] | None = None
+    parts: Callable[..., Sequence[Callable[[], Any]]] | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ class _Draft:
 
     run: Run | None = None
     precisely: Callable[..., Measures] | None = None
+    parts: Callable[..., Sequence[Callable[[], Any]]] | None = None
     strategy: Callable[..., Any] | None = None
     sample: Callable[[np.random.Generator], Any] | None = None
     reader: Callable[..., Any] | None = None
@@ -201,6 +203,14 @@ class Plugin:
         to checkpoint `until`. It must draw the same random words as the run.
         """
         self._draft.precisely = function
+        return function
+
+    def parts(self, function: F) -> F:
+        """`parts(instance, rng, **parameters) -> [call, ...]`: pieces of the run that need nothing of each other, in the order in which it comes to them.
+
+        For plugins with many kernels: where none is compiled yet, another process works through the pieces from the last to the first meanwhile.
+        """
+        self._draft.parts = function
         return function
 
     def assumption(self, function: F) -> F:
@@ -326,7 +336,7 @@ class Plugin:
         """The run, with its high-precision twin if the plugin has one."""
         run = self._content.run
         assert run is not None
-        return Run(run.function, run.parameters, run.batched, run.draws_instance, self._content.precisely)
+        return Run(run.function, run.parameters, run.batched, run.draws_instance, self._content.precisely, self._content.parts)
 
     @cached_property
     def instance_name(self) -> str:

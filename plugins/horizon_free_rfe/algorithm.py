@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -205,3 +206,19 @@ def measure(
 def run(mixture: LinearMixture, rng: np.random.Generator, *, episodes: int, scale: float) -> dict[str, Any]:
     """Exploration with the theorem's radius, with `scale` times what grows in it, and single steps of the proofs."""
     return measure(mixture, rng, episodes, scale)
+
+
+@plugin.parts
+def pieces(mixture: LinearMixture, rng: np.random.Generator, *, episodes: int, scale: float) -> list[Callable[[], Any]]:
+    """The run's pieces, in its order."""
+    variant = Variant()
+    return [
+        lambda: theorem_measures(mixture, rng, variant),
+        lambda: hard_measures(mixture, rng, scale, variant, False),
+        lambda: model_measures(mixture, rng, variant.rules),
+        lambda: growth_measures(mixture, rng, variant.rules),
+        lambda: potential_measures(rng),
+        lambda: recursion_measures(rng),
+        lambda: root_measures(rng),
+        lambda: baseline_measures(mixture, rng, THEOREM_EPISODES, variant.flaws),
+    ]

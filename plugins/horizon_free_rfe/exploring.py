@@ -334,8 +334,9 @@ def roll_out(  # type: ignore[no-untyped-def]
             coordinates(f, pair, doubt[h + 1], scratch.other)
             errors += 2.0 * min(1.0, radius * norm(f, pair, series.inverse[HAT, 0], scratch.other))
             chance += expected(transition, pair, doubt[h + 1]) - doubt[h + 1, there]
-        add_seen(f, pair, s, there, value[h], value[h + 1], series, TILDE, radius, alpha, gamma, rules, truth, scratch, tally)
-        add_seen(f, pair, s, there, doubt[h], doubt[h + 1], series, HAT, radius, alpha, gamma, rules, truth, scratch, tally)
+        for i in range(2):  # one call: with TILDE and HAT written out it would be compiled twice
+            now = value if i == TILDE else doubt
+            add_seen(f, pair, s, there, now[h], now[h + 1], series, i, radius, alpha, gamma, rules, truth, scratch, tally)
         s = there
     return errors, chance, not quiet
 

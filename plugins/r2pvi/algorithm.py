@@ -6,6 +6,7 @@ one set of runs serves all steps.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,24 @@ def measure(mdp: LinearMDP, rng: np.random.Generator, samples: int, variant: Var
 def run(mdp: LinearMDP, rng: np.random.Generator, *, samples: int) -> dict[str, Any]:
     """Offline data of 1, 100, ... runs, up to `samples`, and what is learned from them."""
     return model_measures(mdp, rng, Planner()) | measure(mdp, rng, samples, Variant())
+
+
+@plugin.parts
+def pieces(mdp: LinearMDP, rng: np.random.Generator, *, samples: int) -> list[Callable[[], Any]]:
+    """The run's pieces, in its order."""
+    behaviour = np.full((mdp.state_count, mdp.action_count), 1.0 / mdp.action_count)
+    visits = sample_visits(mdp, behaviour, 100, rng)
+    kind = next(iter(NAMES))
+
+    def plans() -> dict[int, RobustPlan]:
+        return {kind: plan(mdp, ADVERSARY[kind], mdp.strength) for kind in NAMES}
+
+    return [
+        lambda: model_measures(mdp, rng, Planner()),
+        lambda: population_measures(mdp, Variant()),
+        lambda: coverage_measures(mdp, rng, behaviour, plans()),
+        lambda: Variant().learn(mdp, kind, visits, 1.0),
+    ]
 
 
 # -- what is learned from data ------------------------------------------------------------------------------------------------------------

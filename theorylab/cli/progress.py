@@ -23,7 +23,7 @@ class ConsoleWatcher(Watcher):
         from theorylab.kernels import when_compiling
         from theorylab.progress import when_told
 
-        when_compiling(self.compiling)
+        when_compiling("console", self.compiling)
         when_told(self.told)
         return self
 

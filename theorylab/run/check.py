@@ -9,6 +9,7 @@ from typing import Any
 from theorylab.errors import stop_status
 from theorylab.plugin import Plugin
 from theorylab.registry import load
+from theorylab.run.ahead import ahead
 from theorylab.run.confirm import confirm
 from theorylab.run.execute import Interrupted
 from theorylab.run.judge import judge_in_order
@@ -38,7 +39,7 @@ def check(request: Request, command: str, watcher: Watcher | None = None, ledger
     run_id = trials.begin(command)
     claims = [plugin.claims[name] for name in plan.claims]
     deadline = started + request.time_budget_s if request.time_budget_s is not None else None
-    with trials:
+    with trials, ahead(request.locator, plugin):
         # Where a run is dear, claims on single runs are content with the runs that the others need.
         few = bool(request.locator.backend) and any(claim.is_statistical for claim in claims)
         if plugin.algorithm.draws_instance or (any(claim.mode.is_pathwise for claim in claims) and not few):

@@ -74,7 +74,7 @@ def plan(model: LinearMDP, kind: int, strength: Array | float, policy: Policy | 
     fixed = np.full((H, S), -1) if policy is None else np.ascontiguousarray(policy, dtype=np.int64)
     out = np.zeros((H + 1, S)), np.zeros((H, S), dtype=np.int64), np.zeros((H, d)), np.zeros((H, d, S))
     plan_backwards(
-        kind, np.ascontiguousarray(np.broadcast_to(np.asarray(strength, dtype=np.float64), (H, d))), model.pairs, model.theta, model.factors,
+        kind, np.array(np.broadcast_to(np.asarray(strength, dtype=np.float64), (H, d))), model.pairs, model.theta, np.array(model.factors),
         model.action_count, fixed, out, *_NO_METRIC,
     )  # fmt: skip
     return RobustPlan(*out)
@@ -92,7 +92,7 @@ def worst_of(kind, strength, value, factors, metric, near, room, nu, worst):  # 
 def worst_factors(factors: Array, kind: int, strength: float, value: Array) -> tuple[Array, Array]:
     """(nu (H, d), worst (H, d, S)) of factors (H, d, S) against values (H + 1, S): step h faces those of step h + 1."""
     nu, worst = np.zeros(factors.shape[:2]), np.zeros(factors.shape)
-    worst_of(kind, float(strength), np.ascontiguousarray(value), factors, *_NO_METRIC, nu, worst)
+    worst_of(kind, float(strength), np.array(value), np.array(factors), *_NO_METRIC, nu, worst)
     return nu, worst
 
 
@@ -130,7 +130,9 @@ def largest_sum(model: LinearMDP, policy: Policy, kind: int, radius: Array, amou
 
 def _summed(model: LinearMDP, policy: Policy, kind: int, radius: Array, factors: Array, amounts: Array) -> Array:
     total, value, worst = np.zeros((3, model.state_count))
-    sum_backwards(kind, radius, model.pairs, policy, factors, np.ascontiguousarray(amounts), total, value, *_NO_METRIC, worst)
+    sum_backwards(
+        kind, np.array(radius), model.pairs, policy, np.array(factors), np.array(amounts), total, value, *_NO_METRIC, worst
+    )
     return total
 
 

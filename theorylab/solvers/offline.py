@@ -425,22 +425,24 @@ def pessimistic_values(
     """
     S, A, d = features.shape
     H = visits.horizon
-    strength = np.ascontiguousarray(np.broadcast_to(np.asarray(strength, dtype=np.float64), (H, d)))
+    # Copies throughout: what is read-only or strided is another type to the compiler, and compiled once more.
+    strength = np.array(np.broadcast_to(np.asarray(strength, dtype=np.float64), (H, d)))
     if not (np.isfinite(strength).all() and (strength >= 0.0).all()) or (kind in (KL, CHI) and not (strength > 0.0).all()):
         raise SolverError(f"strength must be {'positive' if kind in (KL, CHI) else 'nonnegative'} and finite in every entry.")
     if not (ridge > 0.0 and math.isfinite(ridge)):
         raise SolverError(
             f"ridge = {ridge!r} must be positive and finite: without it features that were never seen have no estimate."
         )
-    pairs = np.ascontiguousarray(features.reshape(S * A, d), dtype=np.float64)
-    remaining = np.arange(H, 0, -1, dtype=np.float64) if cap is None else np.asarray(cap, dtype=np.float64)
+    pairs = np.array(features.reshape(S * A, d), dtype=np.float64)
+    remaining = np.arange(H, 0, -1, dtype=np.float64) if cap is None else np.array(cap, dtype=np.float64)
     out = (
         np.zeros((H + 1, S)), np.zeros((H, S), dtype=np.int64), np.zeros((H, d)), np.zeros((H, d)), np.zeros((H, S, A)), np.zeros((H, d)),
     )  # fmt: skip
     room = np.empty((d, d)), np.empty((d, d)), np.empty((d, S)), np.empty((d, S))
     backwards(
-        kind, strength, pairs, np.ascontiguousarray(rewards, dtype=np.float64), visits.offsets, (visits.pair, visits.successor, visits.count),
-        float(ridge), np.ascontiguousarray(np.broadcast_to(np.asarray(beta, dtype=np.float64), (H,))), remaining,
-        np.full(S, -np.inf) if stop is None else np.asarray(stop, dtype=np.float64), rules, A, room, out,
+        kind, strength, pairs, np.array(rewards, dtype=np.float64), np.array(visits.offsets),
+        (np.array(visits.pair), np.array(visits.successor), np.array(visits.count)),
+        float(ridge), np.array(np.broadcast_to(np.asarray(beta, dtype=np.float64), (H,))), remaining,
+        np.full(S, -np.inf) if stop is None else np.array(stop, dtype=np.float64), rules, A, room, out,
     )  # fmt: skip
     return Estimate(*out)

@@ -290,10 +290,8 @@ def inner(kind, strength, value, weight, order, metric, near, room, worst):  # t
         return tv_ball(strength, value, weight, order, worst)
     if kind == KL_BALL:
         return kl_ball(strength, value, weight, order, worst)
-    if kind == CHI_BALL:
-        return chi_ball(strength, value, weight, order, worst, False)
-    if kind == SIGNED_CHI_BALL:
-        return chi_ball(strength, value, weight, order, worst, True)
+    if kind in (CHI_BALL, SIGNED_CHI_BALL):  # one call: a literal truth value would have it compiled twice
+        return chi_ball(strength, value, weight, order, worst, kind == SIGNED_CHI_BALL)
     if kind == W1_BALL:
         return w1_ball(strength, value, weight, metric, near, room, worst)
     if kind == TV_PENALTY:
@@ -334,13 +332,13 @@ class Worst:
 
 def worst_expectation(kind: int, strength: float, value: Array, weight: Array, metric: Array | None = None) -> Worst:
     """One worst expectation: value (n,), weight (n,) a distribution, metric (n, n) for Wasserstein. Raises SolverError for bad input."""
-    value, weight = np.asarray(value, dtype=np.float64), np.asarray(weight, dtype=np.float64)
+    value, weight = np.array(value, dtype=np.float64), np.array(weight, dtype=np.float64)
     if not (strength > 0.0 and math.isfinite(strength)) and not (strength == 0.0 and kind <= W1_BALL):
         raise SolverError(
             f"{NAMES[kind]}: {'radius' if kind <= W1_BALL else 'strength'} = {strength!r} must be positive and finite."
         )
     n = len(value)
-    metric = index_metric(n) if metric is None else np.asarray(metric, dtype=np.float64)
+    metric = index_metric(n) if metric is None else np.array(metric, dtype=np.float64)
     order, near, worst = np.argsort(value, kind="stable"), np.argsort(metric, axis=1, kind="stable"), np.empty(n)
     found = inner(kind, float(strength), value, weight, order, metric, near, np.empty((4, n * n)), worst)
     return Worst(float(found), None if kind == W1_BALL else worst)

@@ -35,6 +35,9 @@ plugin = Plugin(
 #: Sequences that are enumerated: the exploitability takes a few arrays of this length for each seed.
 MOST_SEQUENCES = 100_000
 
+#: Sequences that a network is asked about at once.
+AT_ONCE = 1024
+
 #: Pairs of sequences that a gradient is estimated from.
 PAIRS = 32
 
@@ -265,13 +268,16 @@ class _Learner:
 
     def every_log(self, network: Ensemble) -> Tensor:
         """(seeds, X, n) log-probabilities of every sequence."""
-        X, (n, L) = len(self.features), self.sequences.shape
+        X, L = len(self.features), self.game.length
         if L == 1:
             return self.log_next(network, self.sequences[:1].expand(X, 1), shared=True)[:, :, 0]
-        tokens = self.sequences.expand(X, n, L).reshape(X * n, L)
-        log_next = self.log_next(network, tokens, shared=True)
-        picked = log_next.gather(-1, tokens.expand(len(log_next), X * n, L)[..., None])[..., 0]
-        return picked.sum(dim=-1).reshape(-1, X, n)
+        out = []
+        for part in self.sequences.split(AT_ONCE):  # the network's inner numbers are many times as many
+            tokens = part.expand(X, len(part), L).reshape(-1, L)
+            log_next = self.log_next(network, tokens, shared=True)
+            picked = log_next.gather(-1, tokens.expand(len(log_next), *tokens.shape)[..., None])[..., 0]
+            out.append(picked.sum(dim=-1).reshape(-1, X, len(part)))
+        return torch.cat(out, dim=2)
 
     def log_tokens(self, tokens: Tensor) -> Tensor:
         """(seeds, X * B, L) log-probability of each token of sequences (seeds, X * B, L) given those before it."""

@@ -47,7 +47,7 @@ class Machine:
         if torch.get_num_threads() != 1:
             torch.set_num_threads(1)
         if self.device.startswith("cuda"):
-            torch.use_deterministic_algorithms(True)
+            torch.use_deterministic_algorithms(True, warn_only=True)  # running sums have no such form there: they warn
 
     @property
     def dtype(self) -> torch.dtype:

@@ -17,7 +17,7 @@ from theorylab.run.check import check
 from theorylab.run.records import Request
 
 from .conftest import ROOT
-from .test_core import Scale
+from .toys import Scale
 
 EXPERIMENTS = 1000
 CHANCE = 1e-9  # with a fixed seed these tests cannot flake; over all seeds they would fail with this probability per cell

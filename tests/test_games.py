@@ -111,6 +111,12 @@ def test_equilibrium_agrees_with_the_convex_program():
         assert_allclose(program.policy, np.exp(games.regularised_equilibrium(game).log_policy), atol=1e-4)
 
 
+@pytest.mark.parametrize("tau", [0.0, -1.0, math.inf, math.nan])
+def test_no_equilibrium_is_sought_without_regularisation(tau):
+    with pytest.raises(SolverError, match="must be positive and finite"):
+        games.regularised_equilibrium(PreferenceGame(np.full((2, 2), 0.5)), tau)
+
+
 def test_equilibrium_of_one_action():
     assert games.regularised_equilibrium(PreferenceGame(np.array([[0.5]]), None, 0.1)).log_policy[0, 0] == 0.0
 

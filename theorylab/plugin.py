@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +13,7 @@ from theorylab import API_VERSION
 from theorylab.claim import Always, Claim, Equals, Expected, Mode, OnAverage, Provenance, Relation, WithProbability
 from theorylab.errors import PluginError
 from theorylab.formula import Formula
+from theorylab.limits import lies_in
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +40,7 @@ class Run:
     parameters: dict[str, Any]
     batched: bool
     draws_instance: bool
+    limits: dict[str, str] = field(default_factory=dict)
     precisely: Callable[..., Measures] | None = None
     parts: Callable[..., Sequence[Callable[[], Any]]] | None = None
 
@@ -181,17 +183,27 @@ class Plugin:
         self._draft.answer = function
         return function
 
-    def run(self, *, batched: bool = False, draws_instance: bool = False, **parameters: Any) -> Callable[[F], F]:
+    def run(
+        self, *, batched: bool = False, draws_instance: bool = False, limits: Mapping[str, str] | None = None, **parameters: Any
+    ) -> Callable[[F], F]:
         """`run(instance, rng, **parameters) -> measures`, one seed.
 
         batched         `run(instance, rngs, **parameters)` takes many seeds; each measure has a leading seed axis
         draws_instance  the algorithm is deterministic: each seed draws an instance of its own
+        limits          where parameters must lie, {"mixing": "[0, 1)", "bits": "{16, 32, 64}"}; others are refused before anything is run
         """
 
         def decorate(function: F) -> F:
             if self._draft.run is not None:
                 raise PluginError(f"{self.name}: a plugin has one @plugin.run; variants are mutants.")
-            self._draft.run = Run(function, dict(parameters), batched, draws_instance)
+            for name, text in (limits or {}).items():
+                try:
+                    is_right = name in parameters and lies_in(parameters[name], text)
+                except ValueError as error:
+                    raise PluginError(f"{self.name}, limits of {name!r}: {error}.") from None
+                if not is_right:
+                    raise PluginError(f"{self.name}, limits of {name!r}: no parameter has that name and a default in {text}.")
+            self._draft.run = Run(function, dict(parameters), batched, draws_instance, dict(limits or {}))
             return function
 
         return decorate
@@ -336,7 +348,7 @@ class Plugin:
         """The run, with its high-precision twin if the plugin has one."""
         run = self._content.run
         assert run is not None
-        return Run(run.function, run.parameters, run.batched, run.draws_instance, self._content.precisely, self._content.parts)
+        return replace(run, precisely=self._content.precisely, parts=self._content.parts)
 
     @cached_property
     def instance_name(self) -> str:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from theorylab_plugins.torch_backend.ensemble import Ensemble, copy_of
-from theorylab_plugins.torch_backend.machine import Machine, Seeds, Tensor, torch
+from theorylab_plugins.torch_backend.machine import BITS, Machine, Seeds, Tensor, torch
 from theorylab_plugins.torch_backend.policies import MLP
 from theorylab_plugins.torch_backend.training import Noise, train
 
@@ -82,6 +83,9 @@ class Variant:
     is_neutral: bool = False  # greedy on means in place of the utility
     sharp: float = 1.0  # what logits are multiplied by in the loss, and nowhere else
     upper: float = 1.0  # factor on the share of the upper neighbour in the table's projection
+
+
+RIGHT = Variant()
 
 
 class _Model:
@@ -171,19 +175,6 @@ def extremes(reward: Array, successor: np.ndarray, probability: Array, discount:
 def utility(x: Tensor) -> Tensor:
     """f."""
     return torch.where(x >= 0.0, UTILITY.up * x + UTILITY.jump, UTILITY.down * x)
-
-
-def measure(
-    mdp: MDP, rngs: Sequence[np.random.Generator], steps: int, bits: int, device: str, variant: Variant
-) -> dict[str, Any]:
-    """All measures, a row per seed: of the categorical table, and of a network with each kind of head."""
-    out = _compared(_Model(mdp, Machine(device, 64)), len(rngs), variant)
-    model, seeds = _Model(mdp, Machine(device, bits)), Seeds(rngs, Machine(device, bits))
-    best = stock_values(mdp, UTILITY, model.grid, steps=steps_of(mdp)).value[mdp.start]
-    for kind, name in ((CATEGORICAL, "categorical_gap"), (QUANTILE, "quantile_gap")):
-        policy = _trained(model, seeds, steps, kind, variant)
-        out[name] = (best - model.worth(policy)).mean(axis=1)
-    return out
 
 
 def _compared(model: _Model, count: int, variant: Variant) -> dict[str, Array]:
@@ -318,10 +309,18 @@ def _trained(model: _Model, seeds: Seeds, steps: int, kind: int, variant: Varian
 # -- claims -------------------------------------------------------------------------------------------------------------------------------
 
 
-@plugin.run(batched=True, steps=600, epsilon=0.045, bits=32, device="cpu")
-def run(mdp: MDP, rngs: Sequence[np.random.Generator], *, steps: int, epsilon: float, bits: int, device: str) -> dict[str, Any]:
+@plugin.run(batched=True, steps=600, epsilon=0.045, bits=32, device="cpu", limits=BITS)
+def run(
+    mdp: MDP, rngs: Sequence[np.random.Generator], *, steps: int, epsilon: float, bits: int, device: str, variant: Variant = RIGHT
+) -> dict[str, Any]:
     """Two networks per seed. `steps`: gradient steps; `epsilon`: what their policies may lose."""
-    return measure(mdp, rngs, steps, bits, device, Variant())
+    out = _compared(_Model(mdp, Machine(device, 64)), len(rngs), variant)
+    model, seeds = _Model(mdp, Machine(device, bits)), Seeds(rngs, Machine(device, bits))
+    best = stock_values(mdp, UTILITY, model.grid, steps=steps_of(mdp)).value[mdp.start]
+    for kind, name in ((CATEGORICAL, "categorical_gap"), (QUANTILE, "quantile_gap")):
+        policy = _trained(model, seeds, steps, kind, variant)
+        out[name] = (best - model.worth(policy)).mean(axis=1)
+    return out
 
 
 @plugin.claim("sweep_error", holds=Always(), source="distributional value iteration on a grid of stocks", provenance="derived")
@@ -349,12 +348,7 @@ def quantiles_find_good_policies(epsilon: Any) -> Any:
 
 
 def _mutant(name: str, refuted_by: Sequence[str], description: str, variant: Variant) -> None:
-    def broken(
-        mdp: MDP, rngs: Sequence[np.random.Generator], *, steps: int, epsilon: float, bits: int, device: str
-    ) -> dict[str, Any]:
-        return measure(mdp, rngs, steps, bits, device, variant)
-
-    plugin.mutant(name=name, refuted_by=refuted_by, description=description)(broken)
+    plugin.mutant(name=name, refuted_by=refuted_by, description=description)(partial(run, variant=variant))
 
 
 SCALE = ("categories_find_good_policies", "quantiles_find_good_policies")

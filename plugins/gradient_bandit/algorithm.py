@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from theorylab.errors import InstanceError
 from theorylab.problems.bandit import Bandit
 from theorylab.problems.record import Array
 
@@ -132,8 +131,6 @@ def curvature(eta: float) -> float:
 def tuned_step(bandit: Bandit, step_size: float) -> float:
     """The step size asked for; for 0 the eta with eta R^2 C = (best gap) / 2, at which the two-arm regret bound is about smallest."""
     R = float(bandit.reward_bound or 1.0)
-    if step_size < 0.0:
-        raise InstanceError(f"step_size = {step_size:g} must be positive, or 0 for one that suits the gap.")
     if step_size > 0.0:
         return step_size
     gap = bandit.best_gap if bandit.best_gap > TIE * R else 0.2 * R
@@ -497,7 +494,7 @@ def seed_measures(arms: Arms, rng: np.random.Generator, horizon: int, step_size:
     return measures
 
 
-@plugin.run(batched=True, horizon=10_000, step_size=0.0)
+@plugin.run(batched=True, horizon=10_000, step_size=0.0, limits={"step_size": "[0, inf)"})
 def run(bandit: Bandit, rngs: Sequence[np.random.Generator], *, horizon: int, step_size: float) -> dict[str, Any]:
     """`horizon`: pulls T of each simulated run; `step_size`: eta of the run without baseline, 0 for one that suits the gap."""
     return measure(bandit, rngs, horizon, step_size, Variant())

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 from theorylab_plugins.torch_backend.ensemble import Ensemble, copy_of
-from theorylab_plugins.torch_backend.machine import Machine, Seeds, Tensor, torch
+from theorylab_plugins.torch_backend.machine import BITS, Machine, Seeds, Tensor, torch
 from theorylab_plugins.torch_backend.policies import MLP, Tabular
 from theorylab_plugins.torch_backend.training import Noise, train
 
@@ -74,14 +75,7 @@ class Variant:
     rate: float = 1.0  # factor on the table's learning rate
 
 
-def measure(
-    bandit: ContextualBandit, rngs: Sequence[np.random.Generator], steps: int, bits: int, device: str, variant: Variant
-) -> dict[str, Any]:
-    """All measures, a row per seed."""
-    trace_error = _compared(bandit, Seeds(rngs, Machine(device, 64)), variant)
-    policy = _trained(bandit, Seeds(rngs, Machine(device, bits)), steps, variant)
-    gap = (bandit.means.max(axis=1) - (policy * bandit.means).sum(axis=2)).mean(axis=1)
-    return {"trace_error": trace_error, "suboptimality": gap}
+RIGHT = Variant()
 
 
 def _compared(bandit: ContextualBandit, seeds: Seeds, variant: Variant) -> Array:
@@ -141,12 +135,22 @@ def _trained(bandit: ContextualBandit, seeds: Seeds, steps: int, variant: Varian
         return seeds.kept(torch.softmax(learner(features, shared=True), dim=-1))
 
 
-@plugin.run(batched=True, steps=600, epsilon=0.06, bits=32, device="cpu")
+@plugin.run(batched=True, steps=600, epsilon=0.06, bits=32, device="cpu", limits=BITS)
 def run(
-    bandit: ContextualBandit, rngs: Sequence[np.random.Generator], *, steps: int, epsilon: float, bits: int, device: str
+    bandit: ContextualBandit,
+    rngs: Sequence[np.random.Generator],
+    *,
+    steps: int,
+    epsilon: float,
+    bits: int,
+    device: str,
+    variant: Variant = RIGHT,
 ) -> dict[str, Any]:
     """A network per seed. `steps`: gradient steps; `epsilon`: suboptimality that training is to reach."""
-    return measure(bandit, rngs, steps, bits, device, Variant())
+    trace_error = _compared(bandit, Seeds(rngs, Machine(device, 64)), variant)
+    policy = _trained(bandit, Seeds(rngs, Machine(device, bits)), steps, variant)
+    gap = (bandit.means.max(axis=1) - (policy * bandit.means).sum(axis=2)).mean(axis=1)
+    return {"trace_error": trace_error, "suboptimality": gap}
 
 
 @plugin.claim("trace_error", holds=Always(), source="algorithm 1", provenance="derived")
@@ -162,12 +166,7 @@ def networks_find_the_best_arms(epsilon: Any) -> Any:
 
 
 def _mutant(name: str, refuted_by: Sequence[str], description: str, variant: Variant) -> None:
-    def broken(
-        bandit: ContextualBandit, rngs: Sequence[np.random.Generator], *, steps: int, epsilon: float, bits: int, device: str
-    ) -> dict[str, Any]:
-        return measure(bandit, rngs, steps, bits, device, variant)
-
-    plugin.mutant(name=name, refuted_by=refuted_by, description=description)(broken)
+    plugin.mutant(name=name, refuted_by=refuted_by, description=description)(partial(run, variant=variant))
 
 
 SCALE, TRACE = "networks_find_the_best_arms", "tables_follow_the_kernel"

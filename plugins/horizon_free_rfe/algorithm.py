@@ -181,8 +181,6 @@ def measure(
     """All measures of one trial."""
     if episodes < 1:
         raise InstanceError(f"episodes = {episodes} must be at least 1.")
-    if not 0.0 < scale <= 1.0:
-        raise InstanceError(f"scale = {scale} must lie in (0, 1]: it is a share of the theorem's radius.")
     variant = variant or Variant()
     if mixture == RATES:
         return rate_measures(mixture, rng, variant)
@@ -202,7 +200,7 @@ def measure(
     return out | {"features": float(mixture.dimension), "bound": mixture.bound, "episodes": float(episodes)}
 
 
-@plugin.run(episodes=150, scale=SCALE)
+@plugin.run(episodes=150, scale=SCALE, limits={"scale": "(0, 1]"})
 def run(mixture: LinearMixture, rng: np.random.Generator, *, episodes: int, scale: float) -> dict[str, Any]:
     """Exploration with the theorem's radius, with `scale` times what grows in it, and single steps of the proofs."""
     return measure(mixture, rng, episodes, scale)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from theorylab_plugins.torch_backend.ensemble import Ensemble
-from theorylab_plugins.torch_backend.machine import Machine, Seeds, Tensor, torch
+from theorylab_plugins.torch_backend.machine import BITS, Machine, Seeds, Tensor, torch
 from theorylab_plugins.torch_backend.policies import Tabular
 from theorylab_plugins.torch_backend.training import train
 
@@ -59,17 +60,7 @@ class Variant:
     radius: float = 1.0  # factor on the radius of torch's plans
 
 
-def measure(
-    mdp: LinearMixture, rngs: Sequence[np.random.Generator], steps: int, episodes: int, bits: int, device: str, variant: Variant
-) -> dict[str, Any]:
-    """All measures, a row per seed."""
-    value_error, policy_error = _compared(mdp, rngs, Machine(device, 64), variant)
-    seeds = Seeds(rngs, Machine(device, bits))
-    return {
-        "value_error": value_error,
-        "policy_error": policy_error,
-        "largest_loss": _lost(mdp, _learned(mdp, seeds, _explored(mdp, seeds, episodes, variant), steps, variant)),
-    }
+RIGHT = Variant()
 
 
 # -- plans --------------------------------------------------------------------------------------------------------------------------------
@@ -191,12 +182,26 @@ def _lost(mdp: LinearMixture, laws: Array) -> Array:
 # -- claims -------------------------------------------------------------------------------------------------------------------------------
 
 
-@plugin.run(batched=True, steps=150, episodes=200, epsilon=0.01, bits=32, device="cpu")
+@plugin.run(batched=True, steps=150, episodes=200, epsilon=0.01, bits=32, device="cpu", limits=BITS)
 def run(
-    mdp: LinearMixture, rngs: Sequence[np.random.Generator], *, steps: int, episodes: int, epsilon: float, bits: int, device: str
+    mdp: LinearMixture,
+    rngs: Sequence[np.random.Generator],
+    *,
+    steps: int,
+    episodes: int,
+    epsilon: float,
+    bits: int,
+    device: str,
+    variant: Variant = RIGHT,
 ) -> dict[str, Any]:
     """`steps`: gradient steps; `episodes`: of the exploration; `epsilon`: what plans with the learned weights may lose."""
-    return measure(mdp, rngs, steps, episodes, bits, device, Variant())
+    value_error, policy_error = _compared(mdp, rngs, Machine(device, 64), variant)
+    seeds = Seeds(rngs, Machine(device, bits))
+    return {
+        "value_error": value_error,
+        "policy_error": policy_error,
+        "largest_loss": _lost(mdp, _learned(mdp, seeds, _explored(mdp, seeds, episodes, variant), steps, variant)),
+    }
 
 
 @plugin.claim("value_error", holds=Always(), source="algorithm 4, planning phase", provenance="derived")
@@ -218,19 +223,7 @@ def learned_weights_plan_for_any_reward(epsilon: Any) -> Any:
 
 
 def _mutant(name: str, refuted_by: Sequence[str], description: str, variant: Variant) -> None:
-    def broken(
-        mdp: LinearMixture,
-        rngs: Sequence[np.random.Generator],
-        *,
-        steps: int,
-        episodes: int,
-        epsilon: float,
-        bits: int,
-        device: str,
-    ) -> dict[str, Any]:
-        return measure(mdp, rngs, steps, episodes, bits, device, variant)
-
-    plugin.mutant(name=name, refuted_by=refuted_by, description=description)(broken)
+    plugin.mutant(name=name, refuted_by=refuted_by, description=description)(partial(run, variant=variant))
 
 
 SCALED, VALUES, ACTIONS = "learned_weights_plan_for_any_reward", "plans_have_the_kernels_values", "plans_have_the_kernels_actions"

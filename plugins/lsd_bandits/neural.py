@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from theorylab_plugins.torch_backend.ensemble import Ensemble, copy_of
-from theorylab_plugins.torch_backend.machine import Machine, Seeds, Tensor, torch
+from theorylab_plugins.torch_backend.machine import BITS, Machine, Seeds, Tensor, torch
 from theorylab_plugins.torch_backend.policies import Recurrent, Tabular
 from theorylab_plugins.torch_backend.training import Noise, train
 
@@ -59,13 +60,7 @@ class Variant:
     pays: float = 1.0  # factor on what cycles earn
 
 
-def measure(
-    bandit: SwitchBandit, rngs: Sequence[np.random.Generator], steps: int, bits: int, device: str, variant: Variant
-) -> dict[str, Any]:
-    """All measures, a row per seed."""
-    return _curves(bandit, Seeds(rngs, Machine(device, 64)), variant) | {
-        "lost": _played(bandit, Seeds(rngs, Machine(device, bits)), steps, variant)
-    }
+RIGHT = Variant()
 
 
 # -- curves -------------------------------------------------------------------------------------------------------------------------------
@@ -208,12 +203,21 @@ def _played(bandit: SwitchBandit, seeds: Seeds, steps: int, variant: Variant) ->
 # -- claims -------------------------------------------------------------------------------------------------------------------------------
 
 
-@plugin.run(batched=True, steps=250, epsilon=0.06, bits=32, device="cpu")
+@plugin.run(batched=True, steps=250, epsilon=0.06, bits=32, device="cpu", limits=BITS)
 def run(
-    bandit: SwitchBandit, rngs: Sequence[np.random.Generator], *, steps: int, epsilon: float, bits: int, device: str
+    bandit: SwitchBandit,
+    rngs: Sequence[np.random.Generator],
+    *,
+    steps: int,
+    epsilon: float,
+    bits: int,
+    device: str,
+    variant: Variant = RIGHT,
 ) -> dict[str, Any]:
     """`steps`: gradient steps of the recurrent policy; `epsilon`: what it may lose a round."""
-    return measure(bandit, rngs, steps, bits, device, Variant())
+    return _curves(bandit, Seeds(rngs, Machine(device, 64)), variant) | {
+        "lost": _played(bandit, Seeds(rngs, Machine(device, bits)), steps, variant)
+    }
 
 
 @plugin.claim("value_error", holds=Always(), source="the relaxation's dual in one price", provenance="derived")
@@ -235,12 +239,7 @@ def recurrent_policies_play_well(epsilon: Any) -> Any:
 
 
 def _mutant(name: str, refuted_by: Sequence[str], description: str, variant: Variant) -> None:
-    def broken(
-        bandit: SwitchBandit, rngs: Sequence[np.random.Generator], *, steps: int, epsilon: float, bits: int, device: str
-    ) -> dict[str, Any]:
-        return measure(bandit, rngs, steps, bits, device, variant)
-
-    plugin.mutant(name=name, refuted_by=refuted_by, description=description)(broken)
+    plugin.mutant(name=name, refuted_by=refuted_by, description=description)(partial(run, variant=variant))
 
 
 SCALE, VALUE = "recurrent_policies_play_well", "relaxations_are_the_kernels"

@@ -107,7 +107,7 @@ def measure(game: PreferenceGame, rng: np.random.Generator, steps: int, mixing: 
     )
 
 
-@plugin.run(steps=300, mixing=0.25, draws_instance=True)
+@plugin.run(steps=300, mixing=0.25, draws_instance=True, limits={"mixing": "[0, 1)"})
 def run(game: PreferenceGame, rng: np.random.Generator, *, steps: int, mixing: float) -> dict[str, Any]:
     """One game, one random start. `steps`: mirror-descent steps T; `mixing`: the opponent exponent of the gradient form."""
     return measure(game, rng, steps, mixing, Variant())

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
 from theorylab_plugins.torch_backend.ensemble import Ensemble, copy_of
-from theorylab_plugins.torch_backend.machine import Machine, Seeds, Tensor, torch
+from theorylab_plugins.torch_backend.machine import BITS, Machine, Seeds, Tensor, torch
 from theorylab_plugins.torch_backend.policies import MLP, Transformer
 from theorylab_plugins.torch_backend.training import Noise, train
 
@@ -162,16 +162,7 @@ class Variant:
     pull: float = 1.0  # factor on the mixture's exponent in the comparison with tables
 
 
-def measure(
-    game: SequenceGame, rngs: Sequence[np.random.Generator], steps: int, mixing: float, bits: int, device: str, variant: Variant
-) -> dict[str, Any]:
-    """All measures, a row per seed: of the tables, and of a network that is trained."""
-    seeds = Seeds(rngs, Machine(device, bits))
-    out: dict[str, Any] = _compared(game, Seeds(rngs, Machine(device, 64)), mixing, variant) if len(game.phi) <= 128 else {}
-    log_policy = _trained(game, seeds, steps, mixing, variant)
-    mixed = (1.0 - mixing) * log_policy + mixing * game.log_reference
-    mixed -= np.logaddexp.reduce(mixed, axis=-1, keepdims=True)
-    return out | {"exploitability": game.exploitability(mixed, game.tau / (1.0 - mixing))}
+RIGHT = Variant()
 
 
 # -- tables -------------------------------------------------------------------------------------------------------------------------------
@@ -360,12 +351,25 @@ def _trained(game: SequenceGame, seeds: Seeds, steps: int, mixing: float, varian
 # -- claims -------------------------------------------------------------------------------------------------------------------------------
 
 
-@plugin.run(batched=True, steps=300, mixing=0.5, epsilon=0.01, bits=32, device="cpu")
+@plugin.run(batched=True, steps=300, mixing=0.5, epsilon=0.01, bits=32, device="cpu", limits={"mixing": "[0, 1)"} | BITS)
 def run(
-    game: SequenceGame, rngs: Sequence[np.random.Generator], *, steps: int, mixing: float, epsilon: float, bits: int, device: str
+    game: SequenceGame,
+    rngs: Sequence[np.random.Generator],
+    *,
+    steps: int,
+    mixing: float,
+    epsilon: float,
+    bits: int,
+    device: str,
+    variant: Variant = RIGHT,
 ) -> dict[str, Any]:
     """A network per seed. `mixing`: exponent of the reference in the opponent; `epsilon`: exploitability that training is to reach."""
-    return measure(game, rngs, steps, mixing, bits, device, Variant())
+    seeds = Seeds(rngs, Machine(device, bits))
+    out: dict[str, Any] = _compared(game, Seeds(rngs, Machine(device, 64)), mixing, variant) if len(game.phi) <= 128 else {}
+    log_policy = _trained(game, seeds, steps, mixing, variant)
+    mixed = (1.0 - mixing) * log_policy + mixing * game.log_reference
+    mixed -= np.logaddexp.reduce(mixed, axis=-1, keepdims=True)
+    return out | {"exploitability": game.exploitability(mixed, game.tau / (1.0 - mixing))}
 
 
 @plugin.claim(
@@ -392,19 +396,7 @@ def networks_reach_the_fixed_point(epsilon: Any) -> Any:
 
 
 def _mutant(name: str, refuted_by: Sequence[str], description: str, variant: Variant) -> None:
-    def broken(
-        game: SequenceGame,
-        rngs: Sequence[np.random.Generator],
-        *,
-        steps: int,
-        mixing: float,
-        epsilon: float,
-        bits: int,
-        device: str,
-    ) -> dict[str, Any]:
-        return measure(game, rngs, steps, mixing, bits, device, variant)
-
-    plugin.mutant(name=name, refuted_by=refuted_by, description=description)(broken)
+    plugin.mutant(name=name, refuted_by=refuted_by, description=description)(partial(run, variant=variant))
 
 
 SCALE, TRACE, GRADIENT = "networks_reach_the_fixed_point", "tables_follow_the_kernel", "gradient_is_enumerated"

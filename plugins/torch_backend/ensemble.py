@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from operator import methodcaller
 from typing import Any
 
 from .machine import Seeds, Tensor, torch
@@ -27,7 +28,7 @@ class Ensemble:
                 rows = start.expand(seeds.width, *shape).clone()
             else:
                 reach = 1.0 / math.sqrt(shape[-1])
-                rows = seeds.tensor(lambda rng, shape=shape, reach=reach: rng.uniform(-reach, reach, shape))  # type: ignore[misc]
+                rows = seeds.tensor(methodcaller("uniform", -reach, reach, shape))
             self.parameters[name] = rows.contiguous().requires_grad_()
         self._calls: dict[tuple[bool, int], Any] = {}
         self._compiled = compiled

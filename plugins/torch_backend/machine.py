@@ -27,6 +27,9 @@ WIDTHS = {"cpu": 32, "cuda": 512}
 
 Tensor = torch.Tensor
 
+#: What the parameter `bits` may be, for @plugin.run.
+BITS = {"bits": "{16, 32, 64}"}
+
 
 def width(device: str) -> int:
     """Seeds that are trained at once on a device."""
@@ -41,8 +44,6 @@ class Machine:
     bits: int = 32
 
     def __post_init__(self) -> None:
-        if self.bits not in (64, 32, 16):
-            raise UsageError(f"--set bits={self.bits}: write 64, 32 or 16.")
         # One thread each: the blocks of seeds share the cores already, and sums that are split otherwise round otherwise.
         if torch.get_num_threads() != 1:
             torch.set_num_threads(1)

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class Noise:
         """The numbers of a step; steps are asked for in order."""
         if self._first < 0 or step >= self._first + AHEAD:
             self._first, self._before = step, self.seeds.states()
-            self._buffers = [self.seeds.tensor(lambda rng, s=s: rng.random((AHEAD, *s))) for s in self.shapes]  # type: ignore[misc]
+            self._buffers = [self.seeds.tensor(methodcaller("random", (AHEAD, *shape))) for shape in self.shapes]
         return [buffer[:, step - self._first] for buffer in self._buffers]
 
     def state(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from theorylab.claim import AtRate, Claim, OnAverage, WithProbability
 from theorylab.errors import InstanceError, PluginError, UsageError
+from theorylab.limits import lies_in
 from theorylab.plugin import Plugin
 from theorylab.problems.record import Instance, load_instance
 from theorylab.run.records import Job, Plan, Request, Subject
@@ -87,7 +88,7 @@ def dropped_assumptions(plugin: Plugin, names: Sequence[str]) -> frozenset[str]:
 
 def split_settings(plugin: Plugin, settings: Sequence[tuple[str, str]]) -> tuple[dict[str, Any], dict[str, float]]:
     """Parameters of the run, and the other names (fields of the user's instance), from NAME=VALUE pairs."""
-    parameters, fields = dict(plugin.algorithm.parameters), {}
+    parameters, fields, limits = dict(plugin.algorithm.parameters), {}, plugin.algorithm.limits
     for name, text in settings:
         try:
             value = float(text)
@@ -102,6 +103,8 @@ def split_settings(plugin: Plugin, settings: Sequence[tuple[str, str]]) -> tuple
             if value != int(value) or value < 1:
                 raise UsageError(f"--set {name}={text}: {name} counts something, give a whole number >= 1.")
             value = int(value)
+        if name in limits and not lies_in(value, limits[name]):
+            raise UsageError(f"--set {name}={text}: {name} must lie in {limits[name]}.")
         parameters[name] = value
     return parameters, fields
 

@@ -128,6 +128,8 @@ def regularised_equilibrium(game: PreferenceGame, tau: float | None = None) -> E
     Source: arXiv 2312.00886, Proposition 1 (uniqueness); equals the closed form for n = 2 and the convex program (tested).
     """
     tau = game.tau if tau is None else float(tau)
+    if not 0.0 < tau < math.inf:  # the homotopy would never get there
+        raise SolverError(f"tau = {tau:g} must be positive and finite: without regularisation there may be many equilibria.")
     reference = _reference(game)
     log_policy = np.empty_like(reference)
     worst = 0.0

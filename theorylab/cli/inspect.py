@@ -47,7 +47,10 @@ def show_command(plugin: str, latex: bool, seeds: int, backend: str | None, devi
     locator = find_with(plugin, backend, device)
     found = load(locator)
     print(f"{found.name}: {found.title}\n{found.source}\n")
-    settings = ", ".join(f"{name} = {value}" for name, value in found.algorithm.parameters.items())
+    limits = found.algorithm.limits
+    settings = ", ".join(
+        f"{name} = {value}" + (f" in {limits[name]}" if name in limits else "") for name, value in found.algorithm.parameters.items()
+    )
     print(f"Parameters (--set NAME=VALUE): {settings or 'none'}")
     print(f"Named instances (--instance NAME): {', '.join(found.references) or 'none'}\n")
     print("Claims")

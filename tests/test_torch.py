@@ -239,6 +239,17 @@ def test_tables_agree_with_the_kernels_and_their_mutants_do_not(name):
     assert {(m.name, c) for m in broken.values() for c in m.refuted_by if c in exact} <= fallen
 
 
+def test_checkpoints_are_named_by_all_that_training_depends_on():
+    def key(*, seed=0, about="a", given=1.0, is_other=False):
+        seeds = Seeds([np.random.default_rng(seed)], Machine("cpu", 64), 1)
+        models = [Ensemble(MLP(2, 2, (3,)), seeds)]
+        models += [copy_of(models[0], MLP(2, 2, (3,)), seeds)] if is_other else []
+        return training._key(models, training.Noise(seeds, (1,)), [torch.tensor([given])], about)
+
+    assert key() == key()
+    assert len({key(), key(seed=1), key(about="b"), key(given=2.0), key(is_other=True)}) == 5
+
+
 @pytest.mark.full
 def test_long_sequences_are_learned_and_judged_by_all_of_them():
     """8 tokens, length 5: exploitability over 32,768 sequences. Four of five seeds come below a quarter of the reference's."""

@@ -159,7 +159,7 @@ def _learned(mdp: LinearMixture, seeds: Seeds, seen: Tensor, steps: int, variant
     def loss(step: int) -> Tensor:
         return -variant.sign * (share * law().clamp(min=1e-12).log()).sum(dim=(1, 2, 3))
 
-    train(learner, loss, steps=steps, rate=0.1, label="mixture weights", about=f"{mdp.digest()}|{variant}|{share.tolist()}")
+    train(learner, loss, steps=steps, rate=0.1, label="mixture weights", about=f"{mdp.digest()}|{variant}", given=[share])
     with torch.no_grad():
         return seeds.kept(law())
 

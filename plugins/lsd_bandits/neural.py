@@ -82,7 +82,7 @@ def _curves(bandit: SwitchBandit, seeds: Seeds, variant: Variant) -> dict[str, A
         steps=FIT,
         rate=0.1,
         label="curves",
-        about=f"{seen.tolist()}",
+        given=[seen],
     )
     with torch.no_grad():
         fitted = curve()

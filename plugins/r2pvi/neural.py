@@ -152,7 +152,7 @@ def _learned(model: LinearMDP, seeds: Seeds, data: Sequence[Visits], steps: int,
         law = torch.einsum("bpi,bhis->bhps", phi, mu).clamp(min=1e-9)
         return -variant.sign * (share * law.log()).sum(dim=(1, 2, 3))
 
-    train(learner, loss, steps=steps, rate=0.02, label="features", about=f"{model.digest()}|{variant}|{share.tolist()}")
+    train(learner, loss, steps=steps, rate=0.02, label="features", about=f"{model.digest()}|{variant}", given=[share])
     with torch.no_grad():
         phi, mu = (seeds.kept(part) for part in parts())
     price = model.strength if variant.is_robust else float(H)

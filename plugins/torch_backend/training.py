@@ -63,12 +63,14 @@ def train(
     after: Callable[[int], None] | None = None,
     label: str = "training",
     about: str = "",
+    given: Sequence[Tensor] = (),
 ) -> None:
     """Gradient steps on the sum of the seeds' losses, which is each seed's own since they share no parameter.
 
     loss    (seeds,) tensor for a step
     others  ensembles that `after` changes (target networks), kept in checkpoints with the learner
     about   whatever else makes this training what it is (instance, settings): part of the checkpoint's name
+    given   and the tensors that the loss is made of
 
     Work that takes long is kept every SECONDS_BETWEEN seconds under the name of all that it depends on; the same training, begun again after it was
     stopped, goes on from there, on the processor with the same bits.
@@ -76,7 +78,7 @@ def train(
     optimisers = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
     descent = optimisers[optimiser](list(learner.parameters.values()), lr=rate)
     models = [learner, *others]
-    kept = _Checkpoint(_key(models, noise, f"{label}|{about}|{steps}|{rate}|{optimiser}"))
+    kept = _Checkpoint(_key(models, noise, given, f"{label}|{about}|{steps}|{rate}|{optimiser}"))
     first = kept.restore(models, descent, noise)
     shown = kept_at = time.monotonic()
     for step in range(first, steps):
@@ -100,7 +102,7 @@ def train(
     kept.remove()
 
 
-def _key(models: Sequence[Ensemble], noise: Noise | None, about: str) -> str:
+def _key(models: Sequence[Ensemble], noise: Noise | None, given: Sequence[Tensor], about: str) -> str:
     """A name that no other training has: where it starts, from which streams, by which sources and how."""
     state = hashlib.sha256(f"{about}|{torch.__version__}|{models[0].machine}".encode())
     for folder in {Path(__file__).parent, Path(__file__).parent.parent}:
@@ -109,6 +111,8 @@ def _key(models: Sequence[Ensemble], noise: Noise | None, about: str) -> str:
     for model in models:
         for name, value in model.parameters.items():
             state.update(name.encode() + value.detach().cpu().numpy().tobytes())
+    for tensor in given:
+        state.update(tensor.detach().cpu().numpy().tobytes())
     if noise is not None:
         state.update(repr(noise.seeds.states()).encode())
     return state.hexdigest()[:32]

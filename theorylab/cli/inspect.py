@@ -49,7 +49,8 @@ def show_command(plugin: str, latex: bool, seeds: int, backend: str | None, devi
     print(f"{found.name}: {found.title}\n{found.source}\n")
     limits = found.algorithm.limits
     settings = ", ".join(
-        f"{name} = {value}" + (f" in {limits[name]}" if name in limits else "") for name, value in found.algorithm.parameters.items()
+        f"{name} = {value}" + (f" in {limits[name]}" if name in limits else "")
+        for name, value in found.algorithm.parameters.items()
     )
     print(f"Parameters (--set NAME=VALUE): {settings or 'none'}")
     print(f"Named instances (--instance NAME): {', '.join(found.references) or 'none'}\n")

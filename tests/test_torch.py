@@ -358,39 +358,41 @@ def test_exploitability_of_sequences_against_the_game_written_out():
     assert_allclose(np.exp(game.log_reference).sum(axis=1), 1.0, rtol=1e-12)
 
 
-def test_sampled_sequences_follow_the_policy_and_their_gradient_is_the_enumerated_one():
-    """Frequencies against enumerated probabilities; the estimator's mean against automatic derivatives of the exact objective, by its own spread."""
+def test_sampled_sequences_follow_the_policy():
+    """Frequencies against enumerated probabilities."""
     from theorylab_plugins.nash_md import neural
 
     game = neural.cyclic_game(np.random.default_rng(3), contexts=1, vocabulary=3, length=2, tau=0.2)
-    seeds = seeds_of(1, wide=1)
-    learner = neural._Learner(game, seeds)
-    n = 40_000
-    u = torch.as_tensor(np.random.default_rng(1).random((1, n, 2)))
-    tokens = learner.sampled(u)
-    number = tokens[0, :, 0] * 3 + tokens[0, :, 1]
-    share = np.bincount(number.numpy(), minlength=9) / n
+    learner, n = neural._Learner(game, seeds_of(1, wide=1)), 40_000
+    tokens = learner.sampled(torch.as_tensor(np.random.default_rng(1).random((1, n, 2))))
+    share = np.bincount((tokens[0, :, 0] * 3 + tokens[0, :, 1]).numpy(), minlength=9) / n
     policy = learner.every_log(learner.network)[0, 0].exp().detach().numpy()
     assert np.abs(share - policy).max() < 6.0 * math.sqrt(0.25 / n)  # six standard deviations at most
-    beta = 0.5
-    log_policy = learner.every_log(learner.network)
-    opponent = neural._mixture(log_policy.detach(), learner.log_mu, beta).exp()
-    wins = 0.5 + 0.5 * torch.einsum("nr,xrs,bxs->bxn", learner.phi, learner.skew, opponent @ learner.phi)
-    gain = (log_policy.exp() * (wins - game.tau * (log_policy - learner.log_mu))).sum()
+
+
+def test_the_sampled_loss_has_the_gradient_of_the_enumerated_one_on_average():
+    """Two contexts and pairs enough that what normalised weights are off by, of the order 1 / pairs, drowns in the spread; by that spread itself."""
+    from theorylab_plugins.nash_md import neural
+
+    game = neural.cyclic_game(np.random.default_rng(3), contexts=2, vocabulary=3, length=2, tau=0.2)
+    learner, beta, pairs, repeats = neural._Learner(game, seeds_of(1, wide=1)), 0.5, 1000, 60
     parameters = list(learner.network.parameters.values())
-    exact = torch.autograd.grad(gain, parameters)
-    # scores times reward-to-go, one sample at a time in blocks, so that the spread of the mean is known
-    blocks = []
-    for part in tokens[:, : n // 40 * 40].reshape(40, 1, -1, 2):
-        log_tokens = learner.log_tokens(part)
-        ratio = (log_tokens - learner.log_reference_tokens(part)).detach()
-        to_go = ratio.flip(-1).cumsum(dim=-1).flip(-1)
-        reward = (wins[0, 0][part[0, :, 0] * 3 + part[0, :, 1]] - 0.5).reshape(1, -1, 1)
-        blocks.append(torch.autograd.grad((log_tokens * (reward - game.tau * to_go)).sum(dim=-1).mean(), parameters))
+    exact = torch.autograd.grad(learner.exact_loss(beta, neural.RIGHT).sum(), parameters)
+    uniforms = torch.as_tensor(np.random.default_rng(1).random((repeats, 2, 1, 2 * pairs, 2)))
+    blocks = [torch.autograd.grad(learner.sampled_loss(*u, beta, neural.RIGHT).sum(), parameters) for u in uniforms]
     for k, wanted in enumerate(exact):
         found = torch.stack([block[k] for block in blocks])
-        spread = found.std(dim=0) / math.sqrt(len(blocks))
+        spread = found.std(dim=0) / math.sqrt(repeats)
         assert ((found.mean(dim=0) - wanted).abs() <= 6.0 * spread + 1e-9).all()
+    # the enumerated loss itself, against the value written out
+    log_policy = learner.every_log(learner.network).detach()[0].numpy()
+    mixed = (1.0 - beta) * log_policy + beta * game.log_reference
+    mixed -= np.logaddexp.reduce(mixed, axis=1, keepdims=True)
+    value = [
+        np.exp(p) @ table @ np.exp(m) - game.tau * np.exp(p) @ (p - mu)
+        for p, m, mu, table in zip(log_policy, mixed, game.log_reference, game.table().preference, strict=True)
+    ]
+    assert -learner.exact_loss(beta, neural.RIGHT).item() == pytest.approx(np.mean(value), abs=1e-12)
 
 
 def test_the_gradient_of_kl_by_tokens_has_the_published_numbers():

@@ -298,52 +298,54 @@ class _Learner:
             number = number * self.game.vocabulary + tokens[..., k]
         return self.phi[number]
 
-
-def _trained(game: SequenceGame, seeds: Seeds, steps: int, mixing: float, variant: Variant) -> Array:
-    """(seeds, X, n) log-policies after training."""
-    learner = _Learner(game, seeds)
-    beta = mixing if variant.mixes else 0.0
-    X, L = len(game.features), game.length
-    first = copy_of(learner.network, _network(game), seeds)
-
-    def exact(step: int) -> Tensor:
-        log_policy = learner.every_log(learner.network)
+    def exact_loss(self, beta: float, variant: Variant, stale: Ensemble | None = None) -> Tensor:
+        """(seeds,) minus P_tau(policy > mixture), summed over all sequences; the mixture is held still, and is the stale policy's if there is one."""
+        log_policy = self.every_log(self.network)
         with torch.no_grad():
-            other = learner.every_log(first) if variant.is_stale else log_policy
-            opponent = _mixture(other, learner.log_mu, beta).exp()
-            wins = 0.5 + 0.5 * torch.einsum("nr,xrs,bxs->bxn", learner.phi, learner.skew, opponent @ learner.phi)
-        gain = log_policy.exp() * (wins - variant.kl * game.tau * (log_policy - learner.log_mu))
+            other = log_policy if stale is None else self.every_log(stale)
+            opponent = _mixture(other, self.log_mu, beta).exp()
+            wins = 0.5 + 0.5 * torch.einsum("nr,xrs,bxs->bxn", self.phi, self.skew, opponent @ self.phi)
+        gain = log_policy.exp() * (wins - variant.kl * self.game.tau * (log_policy - self.log_mu))
         return -variant.sign * gain.sum(dim=-1).mean(dim=-1)
 
-    noise = Noise(seeds, (X * PAIRS, L), (X * PAIRS, L))
-
-    def sampled(step: int) -> Tensor:
-        u, v = noise.at(step)
-        both = learner.sampled(
-            torch.cat([u.reshape(len(u), X, PAIRS, L), v.reshape(len(u), X, PAIRS, L)], dim=2).reshape(len(u), -1, L)
-        )
-        tokens, others = (part.reshape(len(u), X * PAIRS, L) for part in both.reshape(len(u), X, 2, PAIRS, L).unbind(dim=2))
+    def sampled_loss(self, own: Tensor, others: Tensor, beta: float, variant: Variant) -> Tensor:
+        """(seeds,) its gradient is that of `exact_loss` on average, over sequences made of uniforms (seeds, X * B, L)."""
+        count, X, B, L = len(own), len(self.features), own.shape[1] // len(self.features), self.game.length
+        both = torch.cat([part.reshape(count, X, B, L) for part in (own, others)], dim=2).reshape(count, -1, L)
+        drawn = self.sampled(both).reshape(count, X, 2, B, L)
+        tokens, against = (part.reshape(count, X * B, L) for part in drawn.unbind(dim=2))
         with torch.no_grad():  # opponents are draws of the policy, weighted to be draws of the mixture
-            log_ratio = (learner.log_reference_tokens(others) - learner.log_tokens(others)).sum(dim=-1).reshape(-1, X, PAIRS)
+            log_ratio = (self.log_reference_tokens(against) - self.log_tokens(against)).sum(dim=-1).reshape(-1, X, B)
             weight = torch.softmax(beta * log_ratio if variant.weighs else 0.0 * log_ratio, dim=-1)
-            mean = torch.einsum("sxb,sxbr->sxr", weight, learner.phi_of(others).reshape(len(u), X, PAIRS, -1))
-            mine = learner.phi_of(tokens).reshape(len(u), X, PAIRS, -1)
-            advantage = 0.5 * torch.einsum("sxbr,xrq,sxq->sxb", mine, learner.skew, mean).reshape(len(u), X * PAIRS, 1)
-        log_tokens = learner.log_tokens(tokens)
+            mean = torch.einsum("sxb,sxbr->sxr", weight, self.phi_of(against).reshape(count, X, B, -1))
+            mine = self.phi_of(tokens).reshape(count, X, B, -1)
+            advantage = 0.5 * torch.einsum("sxbr,xrq,sxq->sxb", mine, self.skew, mean).reshape(count, X * B, 1)
+        log_tokens = self.log_tokens(tokens)
         with torch.no_grad():  # a token answers for the KL of itself and of all that follow
-            ratio = log_tokens - learner.log_reference_tokens(tokens)
+            ratio = log_tokens - self.log_reference_tokens(tokens)
             to_go = ratio.flip(-1).cumsum(dim=-1).flip(-1)
-            factor = advantage - variant.kl * game.tau * to_go
-            factor = factor - factor.reshape(len(u), X, PAIRS, L).mean(dim=2).repeat_interleave(PAIRS, dim=1) * PAIRS / (
-                PAIRS - 1.0
-            )
+            factor = advantage - variant.kl * self.game.tau * to_go
+            baseline = factor.reshape(count, X, B, L).mean(dim=2).repeat_interleave(B, dim=1)
+            factor = (factor - baseline) * B / (B - 1.0)  # the mean without the sequence itself
         return -variant.sign * (log_tokens * factor).sum(dim=-1).mean(dim=-1)
 
-    is_exact = L == 1
+
+def _trained(game: SequenceGame, seeds: Seeds, steps: int, mixing: float, variant: Variant) -> Array:
+    """(seeds, X, n) log-policies after training: by exact gradients where one token is chosen, by sampled ones where there are more."""
+    learner = _Learner(game, seeds)
+    beta = mixing if variant.mixes else 0.0
+    first = copy_of(learner.network, _network(game), seeds)
+    noise = Noise(seeds, *[(len(game.features) * PAIRS, game.length)] * 2) if game.length > 1 else None
+
+    def loss(step: int) -> Tensor:
+        if noise is not None:
+            own, others = noise.at(step)
+            return learner.sampled_loss(own, others, beta, variant)
+        return learner.exact_loss(beta, variant, first if variant.is_stale else None)
+
     train(
-        learner.network, exact if is_exact else sampled, steps=steps, rate=0.02, noise=None if is_exact else noise,
-        label="Nash-MD", about=f"{game.digest()}|{mixing}|{variant}",
-    )  # fmt: skip
+        learner.network, loss, steps=steps, rate=0.02, noise=noise, label="Nash-MD", about=f"{game.digest()}|{mixing}|{variant}"
+    )
     with torch.no_grad():
         return seeds.kept(learner.every_log(learner.network))
 

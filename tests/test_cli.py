@@ -295,8 +295,21 @@ def test_an_audit_of_one_mutant(command):
 
 
 def test_one_fault_is_said_once(command, tmp_path):
-    """A parameter that every run refuses is one fault, not one for each claim."""
-    done = command("check", "horizon-free-rfe", "--set", "scale=2", "--seeds", "2", "--instances", "0", cwd=tmp_path)
+    """An instance that every run refuses is one fault, not one for each claim."""
+    claims = "".join(f'@plugin.claim("x", holds=Always(), source="s")\ndef bound_{k}():\n    return 1\n' for k in range(12))
+    (tmp_path / "strict.py").write_text(f"""
+from dataclasses import dataclass
+from theorylab import Always, Instance, Plugin
+plugin = Plugin("strict", api=1, title="t", source="s")
+@dataclass(frozen=True, eq=False)
+class One(Instance):
+    scale: float = 1.0
+@plugin.run()
+def run(one, rng):
+    raise ValueError("scale = 1 is too little")
+plugin.reference("one", One())
+{claims}""")
+    done = command("check", tmp_path / "strict.py", "--seeds", "2", cwd=tmp_path)
     assert done.returncode == 3
-    assert done.stdout.count("scale = 2.0 must lie in (0, 1]") == 1
+    assert done.stdout.count("scale = 1 is too little") == 1
     assert re.search(r"\d+ more\. False alarms", " ".join(done.stdout.split())), "a dozen claims are named, the others counted"

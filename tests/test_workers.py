@@ -184,3 +184,69 @@ plugin.reference("one", One())
     while living(process.pid) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not living(process.pid)
+
+
+STOPPED = """
+import time
+from pathlib import Path
+from dataclasses import dataclass
+from theorylab import Always, Instance, Plugin
+
+plugin = Plugin("slow", api=1, title="t", source="s")
+
+@dataclass(frozen=True, eq=False)
+class One(Instance):
+    scale: float = 1.0
+
+@plugin.run()
+def run(one, rng):
+    return {"x": 0.5, "y": 0.5}
+
+@plugin.claim("x", holds=Always(), source="s")
+def below_one():
+    return 1
+
+@plugin.claim("y", holds=Always(), source="s")
+def below_two():
+    return 2
+
+@plugin.mutant(refuted_by="below_one")
+def fast(one, rng):
+    return {"x": 1.5, "y": 0.5}
+
+@plugin.mutant(refuted_by="below_two")
+def slow(one, rng):
+    Path("begun").touch()
+    time.sleep(0.3)
+    return {"x": 0.5, "y": 2.5}
+
+@plugin.mutant(refuted_by="below_one")
+def later(one, rng):
+    return {"x": 1.5, "y": 0.5}
+
+plugin.reference("one", One())
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_audit_that_is_stopped_keeps_what_it_knows_and_says_how_to_go_on(tmp_path, command, sent):
+    (tmp_path / "slow.py").write_text(STOPPED)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "theorylab", "audit", "slow.py", "--seeds", "200", "--chunk", "1"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60.0
+    while not (tmp_path / "begun").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(sent)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == (130 if sent == signal.SIGINT else 143), err
+    assert "Traceback" not in err
+    assert "1 fast: refuted by 1" in out
+    assert "interrupted, 2 mutants are left" in out
+    assert "TOOTHLESS" not in out  # of claims whose mutants were not come to nothing is known
+    words = err.strip().splitlines()[-1].partition("Go on with: theorylab ")[2].split()
+    assert words == ["audit", str(tmp_path / "slow.py"), "--seeds", "200", "--mutant", "slow", "--mutant", "later"]
+    words[words.index("200")] = "2"
+    done = command(*words, cwd=tmp_path)
+    assert "2 of 2 mutants refuted, 2 claims; the kill matrix is full" in done.stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class TheorylabError(Exception):
     """Shown to the user as one message, without a traceback."""
@@ -13,8 +15,22 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM: stop as for Ctrl-C, but say so in the exit status."""
 
 
+class Interrupted(Exception):
+    """Ctrl-C or SIGTERM arrived among trials; `results` were finished by then."""
+
+    def __init__(self, results: list[Any], status: int) -> None:
+        super().__init__("interrupted")
+        self.results, self.status = results, status
+
+
+#: What a stage that reports what it has so far is stopped by.
+STOPS = (KeyboardInterrupt, Interrupted)
+
+
 def stop_status(stop: BaseException) -> int:
     """Exit status after an interruption: 130 for Ctrl-C, 143 for SIGTERM."""
+    if isinstance(stop, Interrupted):
+        return stop.status
     return 143 if isinstance(stop, Terminated) else 130
 
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numba
@@ -76,6 +76,8 @@ def participating_digest(function: Callable[..., Any]) -> str:
         for value in values:
             if isinstance(value, Dispatcher):
                 todo.append(value.py_func)
+            elif isinstance(value, FunctionType) and not value.__module__.startswith(("numpy", "math")):
+                files.add(value.__code__.co_filename)  # a function with machine code of its own: said in its file
             elif isinstance(value, (bool, int, float, complex, str, tuple, np.ndarray, np.generic)):
                 constants.add(f"{f.__qualname__}:{value!r}")
     state = hashlib.sha256(f"{sys.version}|{np.__version__}|{numba.__version__}|{platform.machine()}".encode())

@@ -293,8 +293,7 @@ def _trained(model: _Model, seeds: Seeds, steps: int, kind: int, variant: Varian
         if kind == CATEGORICAL:
             return -variant.sign * (wanted * torch.log_softmax(variant.sharp * law, dim=-1)).sum(dim=-1).mean(dim=(1, 2))
         off = x - law[..., None]  # (seeds, B, A, m, k m)
-        size = off.abs()
-        huber = torch.where(size < HUBER, 0.5 * off**2 / HUBER, size - 0.5 * HUBER)
+        huber = torch.nn.functional.huber_loss(off, torch.zeros_like(off), reduction="none", delta=HUBER) / HUBER
         side = (levels[:, None] - (off < 0.0).to(law.dtype)).abs()
         return variant.sign * (mass * side * huber).sum(dim=(-1, -2)).mean(dim=(1, 2))
 

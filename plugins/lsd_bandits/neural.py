@@ -133,7 +133,16 @@ def relaxation_values(payoff: Tensor, variant: Variant) -> Tensor:
 # -- recurrent policies -------------------------------------------------------------------------------------------------------------------
 
 
-def _played(bandit: SwitchBandit, seeds: Seeds, steps: int, variant: Variant) -> Array:
+def played(table: Tensor, state: Tensor, arm: Tensor) -> tuple[Tensor, Tensor]:
+    """(...) payoffs of the arms that are played in states (..., K), and the states after; table (K, 2 m + 1) as `SwitchBandit.table`."""
+    m = table.shape[1] // 2
+    payoff = table[arm, state.gather(-1, arm[..., None])[..., 0] + m]
+    is_played = torch.arange(len(table), device=table.device) == arm[..., None]
+    rested = torch.where(state < 0, 1, (state + 1).clamp(max=m))
+    return payoff, torch.where(is_played, torch.where(state > 0, -1, (state - 1).clamp(min=-m)), rested)
+
+
+def _lost(bandit: SwitchBandit, seeds: Seeds, steps: int, variant: Variant) -> Array:
     """(seeds,) what the greedy policy of each trained network loses a round against the best plays of as many rounds, all arms rested at first."""
     K, m, machine = bandit.arm_count, bandit.memory, seeds.machine
     table = machine.tensor(bandit.table)
@@ -163,12 +172,8 @@ def _played(bandit: SwitchBandit, seeds: Seeds, steps: int, variant: Variant) ->
                     arm = acts.argmax(dim=-1)
                 else:
                     arm = (uniforms[:, t, :, None] > acts.exp().cumsum(dim=-1)).sum(dim=-1).clamp(max=K - 1)
-                at = state.gather(2, arm[..., None])[..., 0]
-                payoff = table[arm, at + m]
-                is_played = arms == arm[..., None]
-                rested = torch.where(state < 0, 1, (state + 1).clamp(max=m))
-                state = torch.where(is_played, torch.where(state > 0, -1, (state - 1).clamp(min=-m)), rested)
-                seen = torch.cat([is_played.to(machine.dtype), payoff[..., None]], dim=-1)
+                payoff, state = played(table, state, arm)
+                seen = torch.cat([(arms == arm[..., None]).to(machine.dtype), payoff[..., None]], dim=-1)
                 if not variant.remembers:
                     seen = torch.zeros_like(seen)
             if not variant.remembers:
@@ -216,7 +221,7 @@ def run(
 ) -> dict[str, Any]:
     """`steps`: gradient steps of the recurrent policy; `epsilon`: what it may lose a round."""
     return _curves(bandit, Seeds(rngs, Machine(device, 64)), variant) | {
-        "lost": _played(bandit, Seeds(rngs, Machine(device, bits)), steps, variant)
+        "lost": _lost(bandit, Seeds(rngs, Machine(device, bits)), steps, variant)
     }
 
 

@@ -134,8 +134,10 @@ def pessimistic_weights(model: LinearMDP, counts: Tensor, kind: int, ridge: floa
 # -- learned features ---------------------------------------------------------------------------------------------------------------------
 
 
-def _learned(model: LinearMDP, seeds: Seeds, data: Sequence[Visits], steps: int, variant: Variant) -> Array:
-    """(seeds,) what the policies that were planned with learned features lose against the adversary, in the true model."""
+def fitted_factors(
+    model: LinearMDP, seeds: Seeds, data: Sequence[Visits], steps: int, variant: Variant
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features (seeds, pairs, d) and factors (seeds, H, d, S) whose product makes the data most likely."""
     P, S, d, H = len(model.pairs), model.state_count, model.dimension, model.horizon
     counts = _counts(model, data, seeds.width)
     share = seeds.machine.tensor(counts / counts.sum(axis=(1, 2, 3), keepdims=True))
@@ -154,8 +156,14 @@ def _learned(model: LinearMDP, seeds: Seeds, data: Sequence[Visits], steps: int,
 
     train(learner, loss, steps=steps, rate=0.02, label="features", about=f"{model.digest()}|{variant}", given=[share])
     with torch.no_grad():
-        phi, mu = (seeds.kept(part) for part in parts())
-    price = model.strength if variant.is_robust else float(H)
+        phi, mu = parts()
+    return seeds.kept(phi), seeds.kept(mu)
+
+
+def _learned(model: LinearMDP, seeds: Seeds, data: Sequence[Visits], steps: int, variant: Variant) -> Array:
+    """(seeds,) what the policies that were planned with learned features lose against the adversary, in the true model."""
+    phi, mu = fitted_factors(model, seeds, data, steps, variant)
+    price = model.strength if variant.is_robust else float(model.horizon)
     best = drectangular.plan(model, ADVERSARY[TV], model.strength).value[0, model.start]
     out = []
     for features, factors in zip(phi, mu, strict=True):

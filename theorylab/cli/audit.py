@@ -50,12 +50,15 @@ def audit_command(
     else:
         result = audit(request, mutants=mutants)
     result = dataclasses.replace(result, seconds=time.monotonic() - started)
-    code = 0 if result.is_clean else 1
+    code = result.stopped or (0 if result.is_clean else 1)
     document = audit_document(result, command_line(), code)
-    if not mutants and not request.claims:  # a part of the matrix is no matrix
+    if not (mutants or request.claims or result.left):  # a part of the matrix is no matrix
         keep_finding(request.locator, result.plugin, "audit", document, ledger)
     if style == "json":
         print(to_text(document))
     else:
         print_audit(result, console())
+    if result.left:
+        rest = " ".join(f"--mutant {name}" for name in result.left)
+        err.print(f"Stopped. Go on with: theorylab audit {request.locator.target} --seeds {seeds} {rest}", soft_wrap=True)
     return code

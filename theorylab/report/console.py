@@ -189,6 +189,8 @@ def print_audit(result: Audit, out: Console) -> None:
     for claim in result.false_alarms:
         out.print(f"FALSE ALARM {claim}: refuted with the algorithm itself.", style="bold red")
     full = "the kill matrix is full" if result.is_clean else "not as expected"
+    if result.left:
+        full = f"interrupted, {len(result.left)} mutants are left" + ("" if result.is_clean else "; not as expected")
     refuted = sum(any(row[m] for row in result.matrix.values()) for m in mutants)
     out.print(
         f"{result.plugin}: {refuted} of {len(mutants)} mutants refuted, {len(result.matrix)} claims; {full}. {result.seconds:.1f} s",

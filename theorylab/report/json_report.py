@@ -152,6 +152,7 @@ def audit_document(result: Audit, command: str, exit_status: int) -> dict[str, A
                 "missed": [list(pair) for pair in result.missed],
                 "false_alarms": list(result.false_alarms),
                 "excused": dict(result.excused),
+                "left": list(result.left),
             }
         ],
         "exit_status": exit_status,

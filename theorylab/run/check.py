@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from theorylab.errors import stop_status
+from theorylab.errors import Interrupted, stop_status
 from theorylab.plugin import Plugin
 from theorylab.registry import load
 from theorylab.run.ahead import ahead
 from theorylab.run.confirm import confirm
-from theorylab.run.execute import Interrupted
 from theorylab.run.judge import judge_in_order
 from theorylab.run.ledger import Ledger
 from theorylab.run.pictures import pictures

@@ -11,7 +11,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
 from theorylab import progress
-from theorylab.errors import stop_status
+from theorylab.errors import Interrupted, stop_status
 from theorylab.plugin import Plugin
 from theorylab.registry import Locator
 from theorylab.run.records import Job, Plan, TrialResult
@@ -21,14 +21,6 @@ Finished = Callable[[Sequence[TrialResult]], None]
 
 #: Added to every deadline: the first block of a worker also pays for imports and compilation.
 GRACE_S = 60.0
-
-
-class Interrupted(Exception):
-    """Ctrl-C or SIGTERM arrived; `results` were finished by then."""
-
-    def __init__(self, results: list[TrialResult], status: int) -> None:
-        super().__init__("interrupted")
-        self.results, self.status = results, status
 
 
 def execute(

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from theorylab.claim import Claim, WithProbability
-from theorylab.errors import UsageError, stop_status
+from theorylab.errors import STOPS, UsageError, stop_status
 from theorylab.plugin import Plugin
 from theorylab.registry import load
 from theorylab.run.confirm import confirm
@@ -125,14 +125,17 @@ def hunt(
     interrupted = 0
     try:
         _explore(plugin, claims, work, _strategy(plugin, dropped), search, request.root_seed, examples, limit_s, database, told)
-    except KeyboardInterrupt as stop:  # what was found so far is reported
+    except STOPS as stop:  # what was found so far is reported
         interrupted = stop_status(stop)
     finds, plans = [], {}
     for claim in claims:
         verdict, instance = None, search.violating.get(claim.name)
         if instance is not None:
             told(search.examples, f"confirming {claim.name}")
-            verdict, plans[claim.name] = _confirmed(plugin, request, claim, instance, parameters, dropped)
+            try:
+                verdict, plans[claim.name] = _confirmed(plugin, request, claim, instance, parameters, dropped)
+            except STOPS as stop:  # the instance is reported all the same, as one that nobody has confirmed
+                interrupted = stop_status(stop)
         history = tuple(search.history.get(claim.name, ())) if claim.relation != "==" else ()  # an identity has no tightness
         tightness = history[-1][1] if history else None
         finds.append(Find(claim.name, tightness, search.tightest.get(claim.name), verdict, instance, history))

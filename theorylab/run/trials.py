@@ -15,13 +15,13 @@ from typing import Any
 
 from theorylab import __version__
 from theorylab.backend import find_backend
-from theorylab.errors import LedgerError, PluginError
+from theorylab.errors import Interrupted, LedgerError, PluginError
 from theorylab.plugin import Plugin
 from theorylab.problems.record import Instance, to_json
 from theorylab.registry import Locator
 from theorylab.run.codec import request_to_json, seeds_to_json
 from theorylab.run.context import NUMERICS, context_digest, source_digest, subject_key
-from theorylab.run.execute import Interrupted, execute, pool_of
+from theorylab.run.execute import execute, pool_of
 from theorylab.run.judge import InOrder, slices
 from theorylab.run.ledger import Ledger
 from theorylab.run.plan import jobs

@@ -239,6 +239,19 @@ def test_tables_agree_with_the_kernels_and_their_mutants_do_not(name):
     assert {(m.name, c) for m in broken.values() for c in m.refuted_by if c in exact} <= fallen
 
 
+def test_a_copy_does_not_learn_until_it_is_told():
+    seeds = seeds_of(2, wide=2)
+    learner = Ensemble(MLP(2, 2, (3,)), seeds)
+    copy = copy_of(learner, MLP(2, 2, (3,)), seeds)
+    before = {name: value.clone() for name, value in copy.parameters.items()}
+    x = torch.ones((1, 2), dtype=torch.float64)
+    training.train(learner, lambda step: learner(x, shared=True).square().sum(dim=(1, 2)), steps=3, rate=0.1)
+    assert all(torch.equal(before[name], value) for name, value in copy.parameters.items())
+    assert not torch.equal(copy(x, shared=True), learner(x, shared=True))
+    copy.copy_from(learner)
+    assert torch.equal(copy(x, shared=True), learner(x, shared=True))
+
+
 def test_checkpoints_are_named_by_all_that_training_depends_on():
     def key(*, seed=0, about="a", given=1.0, is_other=False):
         seeds = Seeds([np.random.default_rng(seed)], Machine("cpu", 64), 1)

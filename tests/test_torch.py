@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from importlib.metadata import version
@@ -449,15 +450,18 @@ def test_the_worth_of_stock_policies_is_that_of_the_solver():
 
 def test_robust_plans_with_the_true_features_are_the_solvers():
     from theorylab_plugins.r2pvi import neural
+    from theorylab_plugins.r2pvi.instances import random_model
 
     from theorylab.solvers import drectangular
     from theorylab.solvers.offline import TV
 
-    for model in neural.plugin.references.values():
-        plan = drectangular.plan(model, neural.ADVERSARY[TV], model.strength)
-        mine = neural.robust_policy(model, model.pairs, model.factors, model.strength)
-        value = drectangular.plan(model, neural.ADVERSARY[TV], model.strength, mine).value
-        assert_allclose(value[0], plan.value[0], atol=1e-12)
+    models = [*neural.plugin.references.values(), *(random_model(rng) for rng in rngs(10))]
+    for model in models:
+        for price in (0.05, 0.2, model.strength):
+            plan = drectangular.plan(model, neural.ADVERSARY[TV], price)
+            mine = neural.robust_policy(model, model.pairs, model.factors, price)
+            value = drectangular.plan(model, neural.ADVERSARY[TV], price, mine).value
+            assert_allclose(value[0], plan.value[0], atol=1e-12)
 
 
 def test_learned_features_multiply_to_the_dynamics():
@@ -490,6 +494,30 @@ def test_episodes_of_switching_bandits_are_the_kernels():
             paid.append(payoff)
         totals = [follow(bandit.table, row, np.full(K, m)) for row in arms]
         assert_allclose(torch.stack(paid, dim=1).sum(dim=1), totals, rtol=1e-12)
+
+
+def test_plans_are_judged_by_the_reward_that_they_lose_most_of():
+    """Plans with a uniform law, against values by hand for each reward; the largest loss is neither the first reward's nor the last's."""
+    from theorylab_plugins.horizon_free_rfe import neural
+
+    for mdp in neural.plugin.references.values():
+        S, A = mdp.features.shape[:2]
+        true, law = mdp.transition.reshape(S, A, S), np.full((S, A, S), 1.0 / S)
+        losses = []
+        for reward in mdp.rewards:
+            believed, best, own = np.zeros(S), np.zeros(S), np.zeros(S)
+            for h in range(mdp.horizon - 1, -1, -1):
+                action = (reward[h] + law @ believed).argmax(axis=1)
+                believed = (reward[h] + law @ believed).max(axis=1)
+                own = (reward[h] + true @ own)[np.arange(S), action]
+                best = (reward[h] + true @ best).max(axis=1)
+            losses.append(best[mdp.start] - own[mdp.start])
+        order = np.argsort(losses)
+        for last in (order[0], order[-1]):  # whatever reward comes last
+            rewards = np.concatenate([np.delete(mdp.rewards, last, axis=0), mdp.rewards[[last]]])
+            found = neural._lost(dataclasses.replace(mdp, rewards=rewards), law[None])
+            assert found[0] == pytest.approx(max(losses), abs=1e-12)
+        assert max(losses) > min(losses) + 1e-6
 
 
 def test_learned_weights_make_laws_near_the_truth():

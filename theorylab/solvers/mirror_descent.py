@@ -16,7 +16,7 @@ from theorylab.errors import InstanceError
 from theorylab.kernels import kernel
 from theorylab.problems.preference_game import PreferenceGame
 from theorylab.problems.record import Array
-from theorylab.solvers.elementary import exp_below
+from theorylab.solvers.elementary import exp_below, fma
 
 #: What a step can start from or play against. The last three are wrong for every algorithm here; mutants use them.
 MIXTURE, POLICY, REFERENCE, PREVIOUS_MIXTURE, ARITHMETIC = range(5)
@@ -66,19 +66,18 @@ def _win_rates(losses, p, r):  # type: ignore[no-untyped-def]
                 q0, q1, q2, q3 = p[b + 1, k], p[b + 1, k + 1], p[b + 1, k + 2], p[b + 1, k + 3]
                 for y in range(n):
                     l0, l1, l2, l3 = losses[x, k, y], losses[x, k + 1, y], losses[x, k + 2, y], losses[x, k + 3, y]
-                    r[b, y] = (((r[b, y] + p0 * l0) + p1 * l1) + p2 * l2) + p3 * l3
-                    r[b + 1, y] = (((r[b + 1, y] + q0 * l0) + q1 * l1) + q2 * l2) + q3 * l3
+                    r[b, y] = fma(p3, l3, fma(p2, l2, fma(p1, l1, fma(p0, l0, r[b, y]))))
+                    r[b + 1, y] = fma(q3, l3, fma(q2, l2, fma(q1, l1, fma(q0, l0, r[b + 1, y]))))
             else:
                 for y in range(n):
-                    r[b, y] = (
-                        ((r[b, y] + p0 * losses[x, k, y]) + p1 * losses[x, k + 1, y]) + p2 * losses[x, k + 2, y]
-                    ) + p3 * losses[x, k + 3, y]
+                    l0, l1, l2, l3 = losses[x, k, y], losses[x, k + 1, y], losses[x, k + 2, y], losses[x, k + 3, y]
+                    r[b, y] = fma(p3, l3, fma(p2, l2, fma(p1, l1, fma(p0, l0, r[b, y]))))
             k += 4
         while k < n:
             for row in range(b, b + 2 if pair else b + 1):
                 p0 = p[row, k]
                 for y in range(n):
-                    r[row, y] += p0 * losses[x, k, y]
+                    r[row, y] = fma(p0, losses[x, k, y], r[row, y])
             k += 1
         b += 2 if pair else 1
 
@@ -98,10 +97,15 @@ def _descent_kernel(losses, log_reference, log_start, pull, rate, base, opponent
         a, eta = pull[t], rate[t]
         for b in range(rows):
             x = b % prompts
-            for i in range(n):
-                pole = policies[t - 1, b, i] if anchor == 1 and t > 0 else log_reference[x, i]
-                # not 0 * log pi: the start may have zeros
-                z[i] = pole if a == 1.0 else (1.0 - a) * policies[t, b, i] + a * pole
+            if a == 1.0 or (anchor == 1 and t > 0):
+                for i in range(n):
+                    pole = policies[t - 1, b, i] if anchor == 1 and t > 0 else log_reference[x, i]
+                    z[i] = (
+                        pole if a == 1.0 else (1.0 - a) * policies[t, b, i] + a * pole
+                    )  # not 0 * log pi: the start may have zeros
+            else:
+                for i in range(n):
+                    z[i] = (1.0 - a) * policies[t, b, i] + a * log_reference[x, i]
             top = z[0]
             for i in range(1, n):
                 top = max(top, z[i])

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from theorylab.kernels import kernel
+from theorylab.solvers.elementary import fma
 
 from .updates import increment, policy_of
 
@@ -139,8 +140,10 @@ def simulate(  # type: ignore[no-untyped-def]
         else:
             u = rng.random()
             column = 0
-            while column < last_column and u >= cumulative[arm, column]:
-                column += 1
+            for j in range(
+                last_column
+            ):  # counted, not searched: a branch that nobody can foretell costs more than a few comparisons
+                column += u >= cumulative[arm, j]
             x = values[arm, column]
         pulls[arm] += 1.0
         paid += x - means[arm]
@@ -156,11 +159,12 @@ def simulate(  # type: ignore[no-untyped-def]
             for b in range(n):
                 z = c * w[b]
                 theta[b] += z
-                y = (
-                    z * z
+                y = z * z
+                q = (
+                    y * y
                 )  # the sum by halves and quarters: with few arms each pull waits for the one before, and this chain is short
-                head = ((1.0 + z) + y * (C2 + z * C3)) + (y * y) * ((C4 + z * C5) + y * (C6 + z * C7))
-                w[b] *= head + ((y * y) * (y * y)) * (((C8 + z * C9) + y * (C10 + z * C11)) + (y * y) * C12)
+                head = fma(q, fma(y, fma(z, C7, C6), fma(z, C5, C4)), fma(y, fma(z, C3, C2), 1.0 + z))
+                w[b] *= fma(q * q, fma(q, C12, fma(y, fma(z, C11, C10), fma(z, C9, C8))), head)
             w[arm] *= boost[arm, column] if column >= 0 and not with_baseline else math.exp(step)
             theta[arm] += step
         else:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from theorylab.errors import PluginError, UnknownPluginError, UsageError, describe
 from theorylab.plugin import Plugin
@@ -44,10 +45,14 @@ class Locator:
 
 def installed() -> list[Locator]:
     """Every plugin that an installed distribution offers, by name; nothing is imported."""
-    found = []
+    found: list[Locator] = []
+    origins: dict[Any, str] = {None: "unknown distribution"}
     for entry in entry_points(group=GROUP):
-        origin = f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else "unknown distribution"
-        found.append(Locator(entry.name, entry.value, origin))
+        dist = entry.dist
+        if dist not in origins:  # each look at a distribution's name reads and parses its metadata
+            about = dist.metadata
+            origins[dist] = f"{about['Name']} {about['Version']}"
+        found.append(Locator(entry.name, entry.value, origins[dist]))
     return sorted(set(found), key=lambda locator: (locator.name, locator.origin))
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
+
+from theorylab.kernels import copy_into, kernel
+
+from .conftest import ROOT
 
 CALLER = """
 from theorylab.kernels import kernel
@@ -200,3 +206,44 @@ def test_another_process_begins_at_the_other_end_once_something_must_be_compiled
         pass
     _tell()
     assert len(done) == 2
+
+
+def test_constants_make_no_variants():
+    @kernel
+    def plus(x, k):
+        return x + k
+
+    @kernel
+    def caller(x):
+        return plus(x, 1) + plus(x, 2) + plus(x, k=3)
+
+    assert caller(1.0) == 9.0
+    assert len(plus.signatures) == 1
+
+
+def test_arrays_are_copied_by_loops():
+    """An assignment of slices compiles what Numba says of shapes that do not fit, in every process; so does `solve`, which copies its right-hand side."""
+    found = []
+    for folder in ("theorylab", "plugins"):
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            for function in ast.walk(ast.parse(file.read_text())):
+                if not (isinstance(function, ast.FunctionDef) and "kernel" in map(ast.unparse, function.decorator_list)):
+                    continue
+                for node in ast.walk(function):
+                    is_slice = (
+                        isinstance(node, ast.Assign)
+                        and any(isinstance(part, ast.Slice) for target in node.targets for part in ast.walk(target))
+                        and not isinstance(node.value, (ast.Constant, ast.UnaryOp))
+                    )
+                    is_solve = isinstance(node, ast.Call) and ast.unparse(node.func) == "np.linalg.solve"
+                    if is_slice or is_solve:
+                        found.append(f"{file.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}")
+    assert not found, found
+
+
+def test_copies_in_one_dimension_and_two():
+    for shape in [(4,), (3, 5)]:
+        source, target = np.random.default_rng(0).normal(size=shape), np.zeros(shape)
+        source.setflags(write=False)
+        copy_into(target, source)
+        assert np.array_equal(target, source)

@@ -21,6 +21,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba.core import types
 from numba.core.caching import FunctionCache
 from numba.core.dispatcher import Dispatcher
 
@@ -192,4 +193,26 @@ def kernel(function: Callable[..., Any]) -> Any:
     dispatcher: Any = numba.njit(nogil=True, error_model="numpy")(function)
     if isinstance(dispatcher, Dispatcher):  # a plain function when NUMBA_DISABLE_JIT is set
         setattr(dispatcher, "_cache", _DigestCache(function))  # noqa: B010 - Numba offers no public door
+        template = dispatcher.get_call_template
+
+        def without_literals(args: Any, kws: Any) -> Any:
+            """One variant for all whole numbers: Numba would compile another for each constant that a caller writes."""
+            return template(tuple(map(types.unliteral, args)), {name: types.unliteral(kind) for name, kind in kws.items()})
+
+        setattr(dispatcher, "get_call_template", without_literals)  # noqa: B010
     return dispatcher
+
+
+@kernel
+def copy_into(target, source):  # type: ignore[no-untyped-def]
+    """target[...] = source, of one shape, in one dimension or in two.
+
+    In kernels in place of that assignment: with it comes what Numba says of shapes that do not fit, two to four seconds of compilation in every process.
+    """
+    if target.ndim == 1:
+        for i in range(len(target)):
+            target[i] = source[i]
+    else:
+        for i in range(len(target)):
+            for j in range(target.shape[1]):
+                target[i, j] = source[i, j]

@@ -49,7 +49,7 @@ def installed() -> list[Locator]:
     origins: dict[Any, str] = {None: "unknown distribution"}
     for entry in entry_points(group=GROUP):
         dist = entry.dist
-        if dist not in origins:  # each look at a distribution's name reads and parses its metadata
+        if dist is not None and dist not in origins:  # each look at a distribution's name reads and parses its metadata
             about = dist.metadata
             origins[dist] = f"{about['Name']} {about['Version']}"
         found.append(Locator(entry.name, entry.value, origins[dist]))

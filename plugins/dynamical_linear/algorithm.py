@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from theorylab.kernels import kernel
+from theorylab.kernels import copy_into, kernel
 
 from . import plugin
 from .instances import DynamicalBandit
@@ -74,11 +74,11 @@ def play(  # type: ignore[no-untyped-def]
     total, worst, t, m, squares, left = 0.0, 0.0, 0, 0, 0.0, 0.0
     while t < rounds:
         m += 1
-        estimate = np.linalg.solve(V, b)
+        inverse = np.linalg.inv(V)
+        estimate = inverse @ b
         beta = confidence(t + 1.0, c1, c2, s2, U, ridge, d, delta)
         chosen, top = m % 2, -np.inf
         if who != ALTERNATING:
-            inverse = np.linalg.inv(V)
             for k in range(len(actions)):
                 u = actions[k]
                 index = theta @ u if who == MYOPIC else estimate @ u + beta * math.sqrt(max(u @ (inverse @ u), 0.0))
@@ -100,13 +100,13 @@ def play(  # type: ignore[no-untyped-def]
             t += 1
             for i in range(n):
                 fresh[i] = A[i] @ x + B[i] @ u + (noise if rng.random() < 0.5 else -noise)
-            x[:] = fresh
+            copy_into(x, fresh)
             if every or k == extra:
                 for i in range(d):
                     b[i] += u[i] * y
                     for j in range(d):
                         V[i, j] += u[i] * u[j]
-        gap = np.linalg.solve(V, b) - h
+        gap = np.linalg.inv(V) @ b - h
         beta = confidence(float(t), c1, c2, s2, U, ridge, d, delta)
         worst = max(worst, math.sqrt(max(gap @ (V @ gap), 0.0)) / beta)
     return total, worst, squares, m, left

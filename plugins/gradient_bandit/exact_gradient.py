@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from theorylab.kernels import kernel
+from theorylab.kernels import copy_into, kernel
 
 from .one_step import gradient_of
 from .updates import CORRECT, policy_of
@@ -51,7 +51,7 @@ def ascend(start, rewards, eta, form, checkpoints, stars, theta, gap, regret, lo
             fall = max(fall, last_star - star)
         last_delta, last_star = delta, star
         if t == checkpoints[at]:
-            theta[at] = current
+            copy_into(theta[at], current)
             gap[at], regret[at], lowest[at] = delta, total, least
             at += 1
         gradient_of(policy, rewards, gradient)
@@ -89,9 +89,9 @@ def mdp_quantities(theta, transition, reward, discount, start, policy, gradient,
             gain[s] += policy[s, a] * reward[s, a]
             for z in range(S):
                 chain[s, z] += policy[s, a] * transition[s, a, z]
-    system = np.eye(S) - discount * chain
-    value[:] = np.linalg.solve(system, gain)
-    occupancy = (1.0 - discount) * np.linalg.solve(system.T.copy(), start)
+    visits = np.linalg.inv(np.eye(S) - discount * chain)  # from each state to each, discounted
+    copy_into(value, visits @ gain)
+    occupancy = (1.0 - discount) * (visits.T @ start)
     for s in range(S):
         for a in range(A):
             action_value = reward[s, a]

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from theorylab.kernels import kernel
+from theorylab.kernels import copy_into, kernel
 from theorylab.solvers.elementary import fma
 
 from .updates import increment, policy_of
@@ -85,9 +85,9 @@ def simulate(  # type: ignore[no-untyped-def]
     blocks = (K + 3) // 4
     n = 4 * blocks  # padded with arms of weight 0, so that sums run in four lanes
     theta, w, loss = np.full(n, -np.inf), np.zeros(n), np.zeros(n)
-    theta[:K] = start
+    copy_into(theta[:K], start)
     best = means.max()
-    loss[:K] = best - means
+    copy_into(loss[:K], best - means)
     sums, expected, pulls = np.zeros(blocks), np.zeros(n), np.zeros(n)
     boost = np.exp(eta * values)
     reach = eta * bound * (2.0 if with_baseline else 1.0)
@@ -118,7 +118,7 @@ def simulate(  # type: ignore[no-untyped-def]
         for b in range(n):
             expected[b] += inverse * w[b]
         if t == checkpoints[at]:
-            thetas[at] = theta[:K]
+            copy_into(thetas[at], theta[:K])
             gap[at] = delta
             regret[at] = cumulative_regret
             at += 1
@@ -214,7 +214,7 @@ def simulate_plainly(  # type: ignore[no-untyped-def]
         cumulative_regret += delta
         progress -= policy[star] * delta
         if t == checkpoints[at]:
-            thetas[at] = theta
+            copy_into(thetas[at], theta)
             gap[at] = delta
             regret[at] = cumulative_regret
             at += 1

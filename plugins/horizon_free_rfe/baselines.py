@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from theorylab.kernels import kernel
+from theorylab.kernels import copy_into, kernel
 from theorylab.problems.linear_mixture import LinearMixture
 from theorylab.problems.record import Array
 from theorylab.solvers.mixture import (
@@ -139,7 +139,7 @@ def learn(  # type: ignore[no-untyped-def]
     K = len(totals)
     for k in range(K):
         for i in range(3):
-            inverse[i] = running[i]
+            copy_into(inverse[i], running[i])
             apply(inverse[i], moment[i], center[i])
             off[i] = max(off[i], distance(gram[i], center[i], truth))
         for pair in range(S * A):

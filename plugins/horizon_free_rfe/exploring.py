@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from theorylab.kernels import kernel
+from theorylab.kernels import copy_into, kernel
 from theorylab.problems.record import Array
 from theorylab.solvers.mixture import (
     NOTHING,
@@ -230,7 +230,7 @@ def settle(series, truth):  # type: ignore[no-untyped-def]
     """The start of an episode: inverses as they have become, centres, distances from the truth."""
     for j in range(2):
         for m in range(series.gram.shape[1]):
-            series.inverse[j, m] = series.running[j, m]
+            copy_into(series.inverse[j, m], series.running[j, m])
             apply(series.inverse[j, m], series.moment[j, m], series.center[j, m])
             series.growth[j, m] = 0.0
             series.off[j, m] = distance(series.gram[j, m], series.center[j, m], truth)
@@ -261,7 +261,7 @@ def add_seen(f, pair, here, there, values, following, series, j, radius, alpha, 
     )
     M = len(sigma)
     n, live = 0, 0
-    power[:] = following
+    copy_into(power, following)
     while live < M:
         n = stacked_coordinates(f, pair, power, x, live)
         live += 1
@@ -377,7 +377,7 @@ def explore(  # type: ignore[no-untyped-def]
                 plan(f, rewards[n], series, radius, rules, scratch.other, value[n], doubt[n], policy[n], uncertainty[n])
                 if doubt[n, 0, start] < certificate[n]:
                     certificate[n] = doubt[n, 0, start]
-                    policies[n] = policy[n]
+                    copy_into(policies[n], policy[n])
             if judged[k - 1] and is_valid:
                 for n in range(N):
                     judge(

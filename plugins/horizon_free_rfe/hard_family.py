@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from theorylab.kernels import kernel
+from theorylab.kernels import copy_into, kernel
 from theorylab.problems.linear_mixture import LinearMixture
 from theorylab.problems.record import Array
 
@@ -84,6 +84,6 @@ def bayes_regret(K, base, step):  # type: ignore[no-untyped-def]
                         best = cost
                         wrong = up * wrong_later[i, j] + (1.0 - up) * wrong_later[g + K + 1, p + a + K + 1]
                 now[g + K + 1, p + K + 1], wrong_now[g + K + 1, p + K + 1] = best, wrong
-        later[:, :] = now
-        wrong_later[:, :] = wrong_now
+        copy_into(later, now)
+        copy_into(wrong_later, wrong_now)
     return later[K + 1, K + 1], wrong_later[K + 1, K + 1]

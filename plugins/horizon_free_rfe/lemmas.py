@@ -148,10 +148,12 @@ def growth_measures(mixture: LinearMixture, rng: np.random.Generator, rules: Rul
 def potential(x, sigma, radius, ridge, alpha, gamma, gram):  # type: ignore[no-untyped-def]
     """(sum of min(1, radius ||x||), sum of radius^2 (sigma^2 + alpha^2), largest radius) of a weighted elliptical potential; x (K, d)."""
     K, d = x.shape
-    gram[:, :] = ridge * np.eye(d)
+    gram[:] = 0.0
+    for i in range(d):
+        gram[i, i] = ridge
     total, spread = 0.0, 0.0
     for k in range(K):
-        size = math.sqrt(max(x[k] @ np.linalg.solve(gram, x[k]), 0.0))
+        size = math.sqrt(max(x[k] @ (np.linalg.inv(gram) @ x[k]), 0.0))
         total += min(1.0, radius[k] * size)
         spread += radius[k] ** 2 * (sigma[k] ** 2 + alpha**2)
         weight = 1.0 / max(sigma[k], max(alpha, gamma * math.sqrt(size))) ** 2

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from theorylab.kernels import kernel
+from theorylab.kernels import copy_into, kernel
 from theorylab.problems.record import Array
 
 from . import plugin
@@ -142,7 +142,7 @@ def learn(losses, rounds, rate, anytime, weighted, sign, steps, rng, seen, p):  
                 break
         for i in range(d):
             suffered += p[i] / mass * now[i]
-        seen[:] = scores
+        copy_into(seen, scores)
         scores[arm] += sign * now[arm] / (p[arm] if weighted else 1.0)
         total += now
     return suffered - total.min(), off

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from theorylab.errors import InstanceError
-from theorylab.kernels import kernel
+from theorylab.kernels import copy_into, kernel
 from theorylab.problems.record import Array
 
 #: Strings that are tried for each block.
@@ -38,7 +38,7 @@ def _best_string(index, d, delay, counts_first, string, best):  # type: ignore[n
             last[a] = t
         if total > top:
             top = total
-            best[:] = string
+            copy_into(best, string)
 
 
 @kernel

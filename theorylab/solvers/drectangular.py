@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from theorylab.kernels import kernel
+from theorylab.kernels import copy_into, kernel
 from theorylab.problems.linear_mdp import LinearMDP
 from theorylab.problems.record import Array
 from theorylab.solvers.robust import inner
@@ -38,7 +38,7 @@ def plan_backwards(kind, strength, features, theta, factors, action_count, fixed
         order = np.argsort(value[h + 1])
         for i in range(factors.shape[1]):
             if kind < 0:
-                worst[h, i] = factors[h, i]
+                copy_into(worst[h, i], factors[h, i])
                 nu[h, i] = factors[h, i] @ value[h + 1]
             else:
                 nu[h, i] = inner(kind, strength[h, i], value[h + 1], factors[h, i], order, metric, near, room, worst[h, i])
@@ -104,7 +104,8 @@ def sum_backwards(kind, radius, features, policy, factors, amounts, total, value
     mean = np.empty(d)
     total[:] = 0.0
     for h in range(H - 1, -1, -1):
-        value[:] = -total
+        for s in range(S):
+            value[s] = -total[s]
         order = np.argsort(value)
         for i in range(d):
             if kind < 0:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from theorylab.errors import SolverError
-from theorylab.kernels import kernel
+from theorylab.kernels import copy_into, kernel
 from theorylab.problems.preference_game import PreferenceGame
 from theorylab.problems.record import Array
 from theorylab.solvers.elementary import exp_below
@@ -65,7 +65,7 @@ def _newton_kernel(skew, log_reference, tau, log_policy):  # type: ignore[no-unt
                 for j in range(n):
                     jacobian[i, j] = -(skew[i, j] - mean[i]) * p[j] / level
                 jacobian[i, i] += 1.0
-            step = np.linalg.solve(jacobian, residual)
+            step = np.linalg.inv(jacobian) @ residual  # its rounding costs no accuracy: the next residual is computed anew
             length = 1.0
             improved = False
             for _ in range(40):
@@ -84,7 +84,7 @@ def _newton_kernel(skew, log_reference, tau, log_policy):  # type: ignore[no-unt
                 log_softmax_kernel(shifted, log_policy, p)
                 norm = _residual(skew, p, z, level, residual)
                 break
-            z[:] = trial
+            copy_into(z, trial)
             norm = new_norm
         if level <= tau:
             return norm

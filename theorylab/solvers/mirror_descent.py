@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from theorylab.errors import InstanceError
-from theorylab.kernels import kernel
+from theorylab.kernels import copy_into, kernel
 from theorylab.problems.preference_game import PreferenceGame
 from theorylab.problems.record import Array
 from theorylab.solvers.elementary import exp_below, fma
@@ -33,13 +33,13 @@ class Trace:
 @kernel
 def _choose(code, mixture, policy, reference, previous, pull, out):  # type: ignore[no-untyped-def]
     if code == 0:
-        out[:] = mixture
+        copy_into(out, mixture)
     elif code == 1:
-        out[:] = policy
+        copy_into(out, policy)
     elif code == 2:
-        out[:] = reference
+        copy_into(out, reference)
     elif code == 3:
-        out[:] = previous
+        copy_into(out, previous)
     else:
         for i in range(out.size):
             out[i] = np.log((1.0 - pull) * np.exp(policy[i]) + pull * np.exp(reference[i]))
@@ -92,7 +92,7 @@ def _descent_kernel(losses, log_reference, log_start, pull, rate, base, opponent
     rows, n = log_start.shape
     prompts = losses.shape[0]
     z, other, p, r = np.empty(n), np.empty(n), np.empty((rows, n)), np.empty((rows, n))
-    policies[0] = log_start
+    copy_into(policies[0], log_start)
     for t in range(pull.size):
         a, eta = pull[t], rate[t]
         for b in range(rows):
@@ -151,7 +151,7 @@ def _settle_kernel(losses, log_reference, pull, rate, opponent, most, tolerance,
     """Constant steps from the reference until no log-probability moves by more than the tolerance; steps used, -1 if never."""
     n = policy.size
     mixture, p, r = np.empty(n), np.empty(n), np.empty(n)
-    policy[:] = log_reference
+    copy_into(policy, log_reference)
     for t in range(most):
         top = -np.inf
         for i in range(n):

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theorylab.errors import SolverError
-from theorylab.kernels import kernel
+from theorylab.kernels import copy_into, kernel
 from theorylab.problems.mdp import END, MDP
 from theorylab.problems.record import Array
 
@@ -41,7 +41,7 @@ BISECTIONS = 60
 def tv_ball(radius, value, weight, order, worst):  # type: ignore[no-untyped-def]
     """Mass is taken from the largest values down, as much as the radius allows, and put on the smallest."""
     low, left, total = order[0], radius, 0.0
-    worst[:] = weight
+    copy_into(worst, weight)
     for i in range(len(order) - 1, -1, -1):
         s = order[i]
         taken = min(weight[s], left)
@@ -59,7 +59,7 @@ def tv_ball(radius, value, weight, order, worst):  # type: ignore[no-untyped-def
 def tv_penalty(strength, value, weight, order, worst):  # type: ignore[no-untyped-def]
     """Mass is taken from every value that exceeds the smallest by more than the strength."""
     low, total = order[0], 0.0
-    worst[:] = weight
+    copy_into(worst, weight)
     for s in range(len(value)):
         above = value[s] - value[low]
         if above > strength:
@@ -122,7 +122,7 @@ def kl_ball(radius, value, weight, order, worst):  # type: ignore[no-untyped-def
     for s in range(len(value)):
         if weight[s] > 0.0 and value[s] == value[low]:
             bottom += weight[s]
-    worst[:] = weight
+    copy_into(worst, weight)
     if value[high] == value[low]:
         return value[low]
     if radius >= -math.log(bottom):
@@ -246,7 +246,7 @@ def w1_ball(radius, value, weight, metric, near, room, worst):  # type: ignore[n
     """
     n = len(value)
     slopes, lengths, sources, targets = room[0], room[1], room[2], room[3]
-    worst[:] = weight
+    copy_into(worst, weight)
     count, total = 0, 0.0
     for s in range(n):
         if weight[s] <= 0.0:
@@ -393,7 +393,7 @@ def sweep(kind, strength, sign, value, out, policy, order, model, room, worst, k
         for a in range(action_count):
             k = s * action_count + a
             found = sign * inner(kind, strength, value, transition[k], order, metric, near, room, worst)
-            kernels[k] = worst
+            copy_into(kernels[k], worst)
             q = reward[k] + discount * found
             if a == 0 or q > best:
                 best, chosen = q, a

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theorylab.errors import SolverError
-from theorylab.kernels import kernel
+from theorylab.kernels import copy_into, kernel
 from theorylab.problems.record import Array
 
 Integers = NDArray[np.int64]
@@ -338,7 +338,7 @@ def expect_cycles(table, cycle, offset, chance, start, rounds, rule, filler, mea
     paid, state = np.empty(rounds), np.empty_like(start)
     mean[:] = 0.0
     for n in range(len(chance)):
-        state[:] = start
+        copy_into(state, start)
         play_cycles(table, table, cycle[n], offset[n], state, rounds, rule, filler, paid, lag)
         mean += chance[n] * paid
 
@@ -358,7 +358,7 @@ def expect_runs(table, cycle, offset, chance, start, rounds, beta, coins, mean):
             if not coins:
                 p = beta if mask == 2**K - 1 else 1.0 - beta if mask == 0 else 0.0
             if p > 0.0:
-                state[:] = start
+                copy_into(state, start)
                 serve_runs(table, cycle[n], offset[n], keep, state, rounds, paid)
                 mean += chance[n] * p * paid
 
@@ -452,7 +452,7 @@ def block_values(table, d, assume, idle, warmed, best):  # type: ignore[no-untyp
             rest //= K + 1
         if not idle and string.min() == 0:
             continue
-        state[:] = m
+        state.fill(m)
         earned = 0.0
         for repeat in range(warm + 1):
             for t in range(d):
@@ -463,7 +463,8 @@ def block_values(table, d, assume, idle, warmed, best):  # type: ignore[no-untyp
                     state[i] = moved(state[i], i == a, m)
         if earned / d > cyclic:
             cyclic = earned / d
-            best[:] = string - 1
+            for t in range(d):
+                best[t] = string[t] - 1
         # since: rounds of equal treatment of an arm within the block; switched: whether it has changed sides within the block
         since[:] = 0
         switched[:] = False

@@ -554,3 +554,15 @@ def test_what_was_judged_is_forgotten(tmp_path, monkeypatch):
     assert most > 0
     # A slice, the one that is being made beside it, and blocks in flight.
     assert most <= 2 * SLICE + 500
+
+
+def test_a_run_that_cannot_be_read_is_passed_over(tmp_path):
+    path = tmp_path / "l.sqlite"
+    store = Ledger.open(path)
+    first, second = (check(Request(STEADY, seeds=seeds), "test", ledger=store).run_id for seeds in (2, 3))
+    assert store.run("last").id == second
+    with sqlite3.connect(path) as raw:
+        raw.execute("UPDATE runs SET about = 'nonsense' WHERE id = ?", (second,))
+    assert store.run("last").id == store.run(first).id == store.run(first[:6]).id == first
+    with pytest.raises(LedgerError, match=f"No run '{second}'"):
+        store.run(second)

@@ -26,6 +26,9 @@ from theorylab.run.records import TrialResult
 #: Version of the tables. Files of older versions are migrated; one of the next version is read, not written.
 VERSION = 4
 
+#: The columns of a run, as `_run_row` takes them.
+RUN_QUERY = "SELECT id, started, finished, status, plugin, command, about, document, digest FROM runs"
+
 #: Where a project keeps its ledger, unless it is told otherwise.
 DEFAULT = Path(".theorylab") / "ledger.sqlite"
 
@@ -249,22 +252,23 @@ class Ledger:
 
     def runs(self) -> list[RunRow]:
         """All runs, the latest first; damaged ones are left out."""
-        query = "SELECT id, started, finished, status, plugin, command, about, document, digest FROM runs ORDER BY started DESC"
-        return [row for row in map(_run_row, self._rows(query)) if row is not None]
+        return [row for row in map(_run_row, self._rows(f"{RUN_QUERY} ORDER BY started DESC")) if row is not None]
 
     def run(self, name: str) -> RunRow:
         """The run with this id, or the only one whose id starts so; `last` is the latest. Raises LedgerError otherwise."""
-        runs = self.runs()
-        if not runs:
+        ids = [row[0] for row in self._rows("SELECT id FROM runs ORDER BY started DESC")]
+        found = ids if name == "last" else [run for run in ids if run.startswith(name)]
+        if name == "last" or len(found) == 1:
+            for run in found:  # one at a time: a ledger may hold thousands of reports
+                for row in map(_run_row, self._rows(f"{RUN_QUERY} WHERE id = ?", (run,))):
+                    if row is not None:
+                        return row
+        if not ids or name == "last":
             raise LedgerError(f"{self.path} holds no run.", 2)
-        if name == "last":
-            return runs[0]
-        found = [row for row in runs if row.id.startswith(name)]
-        if len(found) != 1:
-            known = ", ".join(row.id for row in runs[:8])
-            what = "No run" if not found else f"{len(found)} runs"
-            raise LedgerError(f"{what} {name!r} in {self.path}. Runs: {known}{' ...' if len(runs) > 8 else ''}; or 'last'.", 2)
-        return found[0]
+        what = f"{len(found)} runs" if len(found) > 1 else "No run"
+        raise LedgerError(
+            f"{what} {name!r} in {self.path}. Runs: {', '.join(ids[:8])}{' ...' if len(ids) > 8 else ''}; or 'last'.", 2
+        )
 
     def trials_of(self, row: RunRow) -> Iterator[tuple[str, str, TrialResult]]:
         """(instance label, instance digest, result) of every kept trial of a run, in the order of its plan."""
@@ -331,8 +335,8 @@ class Ledger:
             int(self._rows("SELECT count(*) FROM trials")[0][0]),
         )
 
-    def _rows(self, query: str) -> list[Any]:
-        return self._db.execute(query).fetchall()
+    def _rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        return self._db.execute(query, values).fetchall()
 
     def _write(self, change: Callable[[], object]) -> None:
         try:

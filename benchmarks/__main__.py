@@ -74,10 +74,7 @@ TABLES: dict[str, tuple[str, str, Callable[..., list[str]]]] = {
 
 #: What is known of rows that may miss their target, by the beginning of their work.
 LIMITS = {
-    "gradient bandit, 2 arms": "With two arms the draws weigh: two of NumPy's PCG64 take 11 to 12 ns of a pull's 33 to 45, two of the C loop's inlined xoshiro256+ about 3; and a run keeps what "
-    "the claims ask for (sums of rewards, of policies, the lowest logit), which the C loop does not.",
-    "100 seeds, 50 actions": "Two exponentials per action and step: ours takes 2.6 ns a number, NumPy's 1.2 (the C library's 7). Products are added without fused multiply-add, in one order, so that a "
-    "seed's bits do not depend on the seeds beside it. The spread of rounds is as wide as the distance.",
+    "gradient bandit, 2 arms": "Each pull waits for the one before; the C loop draws with xoshiro256+, theorylab with NumPy's PCG64, and keeps what the claims ask for.",
     "20 seeds, 200 actions": "The rounds spread from below to above what is wanted: two cores of a shared machine.",
     "theorylab list": "Finding the entry points of more than a hundred installed packages.",
 }

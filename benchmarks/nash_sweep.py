@@ -96,12 +96,12 @@ def rows(*, quick: bool = False) -> list[Row]:
         for name, function in field:
             call = partial(function, payoff, flat, eta)
             peers.append(Peer(name, call, agree(name, np.abs(call() - wanted).max(), 1e-9, "policies")))
-        out += race(GROUP, f"{work}, 1 thread", ours, peers, rounds=3)
+        out += race(GROUP, f"{work}, 1 thread", ours, peers, rounds=5)
         call = partial(numpy_processes, payoff, flat, eta, cores)
         name = f"{numpy}, {cores} processes"
         peers = [Peer(name, call, agree(name, np.abs(call() - wanted).max(), 1e-9, "policies"))]
         if not np.array_equal(threaded()[:, 0], wanted):
             raise SystemExit("theorylab on threads differs from theorylab on one: this must not be.")
         peers.append(Peer("theorylab on 1 thread", ours, "the same to the last bit", 1.8 if cores > 1 else None))
-        out += race(GROUP, f"{work}, {cores} threads", threaded, peers, rounds=3)
+        out += race(GROUP, f"{work}, {cores} threads", threaded, peers, rounds=5)
     return out

@@ -195,6 +195,22 @@ def test_an_interrupted_hunt_reports_what_it_found(tmp_path):
     assert (tmp_path / ".theorylab" / "hunt" / "nash-md-nash-md-step-sharp.json").is_file()
 
 
+def test_a_violation_is_reported_though_the_hunt_is_stopped_before_it_is_confirmed(monkeypatch, tmp_path, capsys):
+    from theorylab.cli import run
+
+    def stopped(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("theorylab.run.hunt._confirmed", stopped)
+    monkeypatch.chdir(tmp_path)
+    assert run(["hunt", str(PLUGINS / "thin.py"), "--claim", "gap-is-not-small", "--budget", "3s"]) == 130
+    said = " ".join(capsys.readouterr().out.split())
+    assert "NOT CONFIRMED gap-is-not-small: seen to be violated" in said
+    assert "interrupted" in said
+    (file,) = (tmp_path / ".theorylab" / "hunt").glob("*-unconfirmed.json")
+    assert f"--instance .theorylab/hunt/{file.name}" in said
+
+
 def test_one_trial_is_replayed_to_the_bit(command):
     digests = set()
     for extra in ([], ["--workers", "1"], ["--workers", "2", "--chunk", "1"]):

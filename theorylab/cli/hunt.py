@@ -91,13 +91,14 @@ def hunt_command(
 
 
 def save(result: Any, found: Any) -> Any:
-    """Write the counterexample, or else the tightest instance, and note the file."""
+    """Write the counterexample, confirmed or not, or else the tightest instance, and note the file."""
     from theorylab.problems.record import Instance, save_instance
 
-    instance = found.instance if found.verdict is not None else found.tightest
+    instance = found.instance if found.instance is not None else found.tightest
     if not isinstance(instance, Instance):
         return found
-    path = HUNTED / f"{result.plugin}-{found.claim}{'-counterexample' if found.verdict is not None else ''}.json"
+    kind = "" if found.instance is None else "-unconfirmed" if found.verdict is None else "-counterexample"
+    path = HUNTED / f"{result.plugin}-{found.claim}{kind}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_instance(instance, path)

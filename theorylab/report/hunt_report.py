@@ -28,7 +28,7 @@ def again(result: Hunt, found: Find) -> str:
 def outcome(found: Find) -> str:
     """One word: what became of the claim."""
     if found.verdict is None:
-        return "none found"
+        return "none found" if found.instance is None else "not confirmed"
     return found.verdict.status
 
 
@@ -42,8 +42,13 @@ def print_hunt(result: Hunt, out: Console) -> None:
         table.add_row(escape(found.claim), _number(found.tightness), outcome(found))
     out.print(table)
     for found in result.finds:
-        if found.verdict is not None:
-            out.print(f"[bold red]{found.verdict.status}[/] [bold]{escape(found.claim)}[/]: {escape(found.verdict.reason)}")
+        if found.instance is not None:
+            reason = (
+                found.verdict.reason
+                if found.verdict is not None
+                else "seen to be violated, and the hunt was stopped before that was confirmed."
+            )
+            out.print(f"[bold red]{outcome(found).upper()}[/] [bold]{escape(found.claim)}[/]: {escape(reason)}")
             for line in readable.lines(found.instance):
                 out.print(f"  {escape(line)}", soft_wrap=True)
             if found.file is not None:

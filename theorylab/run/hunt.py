@@ -57,7 +57,9 @@ class Find:
     claim: str
     tightness: float | None
     tightest: Any  # the instance, or None
-    verdict: Verdict | None  # of the smallest violating instance, confirmed; None if no violation was found
+    verdict: (
+        Verdict | None
+    )  # of the smallest violating instance; None if no violation was found, or none could be confirmed in time
     instance: Any  # that instance
     history: tuple[tuple[int, float], ...] = ()  # (instances tried, tightness) whenever a tighter one was found
     file: Path | None = None

@@ -95,7 +95,7 @@ class AtRate:
 Mode = Always | Equals | OnAverage | WithProbability | AtRate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Claim:
     """One promise. `measure` is the name of what is measured, `bound` what the theorem says of it."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +59,8 @@ def read_config(start: Path | None = None) -> Config:
 
 
 def _read(path: Path) -> Config:
+    import tomllib  # not where there is nothing to read
+
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("theorylab")
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 
-_INTERVAL = re.compile(r"([\[(])([^,]+),([^,]+)([\])])")
-
 
 def lies_in(value: float, limits: str) -> bool:
     """Whether a number lies in an interval or in a set. Raises ValueError where `limits` is neither."""
     text = limits.strip()
     if text.startswith("{") and text.endswith("}"):
         return value in [float(item) for item in text[1:-1].split(",")]
-    found = _INTERVAL.fullmatch(text)
+    found = re.fullmatch(r"([\[(])([^,]+),([^,]+)([\])])", text)
     if found is None:
         raise ValueError(f'{limits!r} is neither an interval such as "[0, 1)" nor a set such as "{{16, 32, 64}}"')
     low, high = float(found[2]), float(found[3])

@@ -54,16 +54,13 @@ class Formula:
 
         import numpy as np
         import sympy
-        from sympy.printing.numpy import NumPyPrinter
 
         # sympy writes Min(a, b) as amin((a, b), axis=0), which fails where a and b only broadcast.
         extremes = {
             "amin": lambda values, axis: reduce(np.minimum, values),
             "amax": lambda values, axis: reduce(np.maximum, values),
         }
-        # Given by name, sympy would import all of numpy, its Fortran compiler too, which takes as long as a short check.
-        printer = NumPyPrinter({"fully_qualified_modules": False, "inline": True, "allow_unknown_functions": True})
-        return sympy.lambdify(self.names, self.expression, modules=[extremes, vars(np)], printer=printer)
+        return sympy.lambdify(self.names, self.expression, modules=[extremes, "numpy"])
 
     @cached_property
     def _interval(self) -> Callable[..., Any]:

@@ -7,6 +7,7 @@ broke; 4 with --strict, a claim inconclusive or vacuous; 130 after Ctrl-C, 143 a
 from __future__ import annotations
 
 import difflib
+import gc
 import os
 import signal
 import sys
@@ -106,6 +107,7 @@ def _on_sigterm(signum: int, frame: FrameType | None) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """The entry point of the `theorylab` command."""
     signal.signal(signal.SIGTERM, _on_sigterm)
+    gc.set_threshold(100_000, 20, 50)  # what is imported stays: to look through it time and again takes a tenth of a short check
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -50,8 +50,8 @@ class Evaluated:
     ) -> None:
         H, S = mixture.horizon, mixture.state_count
         self.value, self.doubt, self.uncertainty = np.empty((H + 1, S)), np.empty((H + 1, S)), np.empty((H, S))
-        evaluate(
-            mixture.sparse, mixture.rewards[n], policy, theta, np.linalg.inv(tilde), np.linalg.inv(hat), radius, rules, np.empty(len(theta)),
+        evaluate(  # a copy of theta: an instance's own cannot be written to, for which Numba would compile a variant
+            mixture.sparse, mixture.rewards[n], policy, np.array(theta), np.linalg.inv(tilde), np.linalg.inv(hat), radius, rules, np.empty(len(theta)),
             self.value, self.doubt, self.uncertainty,
         )  # fmt: skip
 

@@ -140,9 +140,8 @@ def simulate(  # type: ignore[no-untyped-def]
         else:
             u = rng.random()
             column = 0
-            for j in range(
-                last_column
-            ):  # counted, not searched: a branch that nobody can foretell costs more than a few comparisons
+            # counted, not searched: a branch that nobody can foretell costs more than a few comparisons
+            for j in range(last_column):
                 column += u >= cumulative[arm, j]
             x = values[arm, column]
         pulls[arm] += 1.0

@@ -100,10 +100,9 @@ def _descent_kernel(losses, log_reference, log_start, pull, rate, base, opponent
             if a == 1.0 or (anchor == 1 and t > 0):
                 for i in range(n):
                     pole = policies[t - 1, b, i] if anchor == 1 and t > 0 else log_reference[x, i]
-                    z[i] = (
-                        pole if a == 1.0 else (1.0 - a) * policies[t, b, i] + a * pole
-                    )  # not 0 * log pi: the start may have zeros
-            else:
+                    # not 0 * log pi: the start may have zeros
+                    z[i] = pole if a == 1.0 else (1.0 - a) * policies[t, b, i] + a * pole
+            else:  # the common case by itself: with choices inside it is not done on vectors
                 for i in range(n):
                     z[i] = (1.0 - a) * policies[t, b, i] + a * log_reference[x, i]
             top = z[0]
